@@ -1,0 +1,78 @@
+"""What a phase changed, and whether it was allowed to: read off the two trees, never off the file system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adws import git, runs
+from adws.git import Repo
+from adws.model import Phase
+
+PROTECTED = (
+    *(
+        "pipeline.yaml",
+        ".adws/**",
+        ".claude/**",
+        ".gitattributes",
+        ".gitmodules",
+        ".githooks/**",
+        ".husky/**",
+    ),
+    *(".github/**", ".gitlab-ci.yml", ".circleci/**", ".buildkite/**", "Jenkinsfile", "azure-pipelines.yml"),
+)
+"""What decides what runs, for us, for git or in CI. A phase changes it only where its `writes` names it:
+a glob that begins with a wildcard does not."""
+
+_GITLINK = "160000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One path that differs between two trees."""
+
+    path: str
+    mode: str
+    """The new mode, `000000` for a deleted file."""
+
+
+def files(
+    repo: Repo, base_tree: str, tree: str, globs: tuple[str, ...] = (), *, icase: bool = False
+) -> list[File]:
+    """The paths that differ and match, sorted; without globs all of them."""
+    if base_tree == tree:
+        return []
+    specs = git.pathspecs(globs, icase=icase)
+    raw = git.run(
+        "diff-tree", "-r", "-z", "--raw", "--no-renames", base_tree, tree, "--", *specs, git_dir=repo.git_dir
+    )
+    parts = raw.decode(errors="surrogateescape").split("\0")[:-1]
+    return [
+        File(path=path, mode=about.split()[1]) for about, path in zip(parts[::2], parts[1::2], strict=True)
+    ]
+
+
+def violation(repo: Repo, phase: Phase, base_tree: str, tree: str) -> str:
+    """Why the change from `base_tree` to `tree` may not stand, in the user's words; empty when it may."""
+    changed = files(repo, base_tree, tree)
+    if not changed:
+        return "changed nothing, and a change is due" if phase.must_change else ""
+    if links := [f.path for f in changed if f.mode == _GITLINK]:
+        return f"left a git repository in {_some(links)}; its files would be lost: remove its .git"
+    if phase.writes is not None:
+        allowed = set(files(repo, base_tree, tree, phase.writes)) if phase.writes else set()
+        if outside := [f.path for f in changed if f not in allowed]:
+            return f"changed {_some(outside)}, outside its `writes`"
+    if phase.frozen and (touched := files(repo, base_tree, tree, phase.frozen, icase=True)):
+        return f"changed {_some([f.path for f in touched])}, which is frozen"
+    claims = tuple(
+        g for g in phase.writes or () if not g.startswith("!") and not set("*?[") & set(g.partition("/")[0])
+    )
+    claimed = set(files(repo, base_tree, tree, claims)) if claims else set()
+    if ours := [f.path for f in files(repo, base_tree, tree, PROTECTED, icase=True) if f not in claimed]:
+        return f"changed {_some(ours)}, which is protected; name it in `writes` to allow it"
+    return ""
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return runs.printable(paths[0]) + more

@@ -1,0 +1,86 @@
+"""Results put together: each one is a change, from the tree it started from to the tree it left.
+
+Changes are merged one after another in declared order, by git, on trees. So the outcome depends neither on
+the order in which phases finished nor on the history of their hidden commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from adws import change, git, runs
+from adws.git import Repo
+from adws.model import Phase, Result, Status, closure
+from adws.runs import Run, State
+
+
+class ConflictError(Exception):
+    """Changes that do not go together; `str()` says which, for the user."""
+
+    def __init__(self, who: str, paths: Sequence[str]) -> None:
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        super().__init__(f"{who} both changed {runs.printable(paths[0])}{more}")
+
+
+class _OverlapError(Exception):
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__()
+        self.paths = paths
+
+
+def base(run: Run, state: State, phase: Phase) -> tuple[str, str]:
+    """Commit and tree a phase starts from: all that it needs, near and far. Raises ConflictError."""
+    if not phase.needs:
+        return state.base, state.base_tree
+    tree = fold(run, state, closure(run.pipeline, phase.needs))
+    parents = [state.results[need].commit for need in phase.needs]
+    if len(parents) == 1 and state.results[phase.needs[0]].tree == tree:
+        return parents[0], tree
+    return runs.join(run.repo, tree, parents), tree
+
+
+def fold(run: Run, state: State, phases: Iterable[Phase]) -> str:
+    """The run's base with the changes of these phases, in their order, without those of failed ones."""
+    tree = state.base_tree
+    merged: list[Result] = []
+    for phase in phases:
+        result = state.results.get(phase.name)
+        if result is None or result.status is Status.FAILED or result.tree == result.base_tree:
+            continue
+        try:
+            tree = _three_way(run.repo, result.base_tree, tree, result.tree)
+        except _OverlapError as overlap:
+            others = [r.phase for r in merged if _touches(run.repo, r, overlap.paths)]
+            who = ", ".join(f"`{name}`" for name in others) or "earlier ones"
+            raise ConflictError(f"phases {who} and `{phase.name}`", overlap.paths) from None
+        merged.append(result)
+    return tree
+
+
+def onto(repo: Repo, branch: str, before: str, tip: str, tree: str) -> str:
+    """The tree of a branch's tip with the change from `before` to `tree`. Raises ConflictError."""
+    try:
+        return _three_way(repo, before, tip, tree)
+    except _OverlapError as overlap:
+        raise ConflictError(f"branch `{branch}` and this run", overlap.paths) from None
+
+
+def _three_way(repo: Repo, before: str, ours: str, theirs: str) -> str:
+    if before == theirs or ours == theirs:
+        return ours
+    if before == ours:
+        return theirs
+    # commits, since merge-tree takes trees only from git 2.45 on and a base only from 2.40 on
+    root = runs.join(repo, before)
+    sides = [runs.join(repo, tree, [root]) for tree in (ours, theirs)]
+    options = ("--write-tree", "-z", "--name-only", "--no-messages")
+    status, out = git.call("merge-tree", *options, *sides, git_dir=repo.git_dir, ok=(0, 1))
+    tree, *paths = out.decode(errors="surrogateescape").rstrip("\0").split("\0")
+    if status == 1:
+        raise _OverlapError(paths or ["an unnamed path"])
+    return tree
+
+
+def _touches(repo: Repo, result: Result, paths: Sequence[str]) -> bool:
+    touched = {file.path for file in change.files(repo, result.base_tree, result.tree)}
+    return not touched.isdisjoint(paths)

@@ -1,0 +1,241 @@
+"""The way to git: one guarded call, and what we know of the user's repository.
+
+Every call names its git directory, runs nothing the repository asks for (hooks, fsmonitor, signing, gc)
+and reads no configuration but the repository's own and what `Repo.config` carries.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adws.errors import UserError
+from adws.model import Pairs
+
+MINIMUM = (2, 38)
+"""`merge-tree --write-tree` came with git 2.38."""
+
+_HOOKS = ("post-index-change", "reference-transaction", "post-checkout", "post-merge", "pre-merge-commit")
+_GUARD = {
+    "core.hooksPath": "/dev/null",
+    # from git 2.54 on the configuration too can define hooks, which core.hooksPath does not reach
+    **{f"hook.{event}.enabled": "false" for event in _HOOKS},
+    "core.fsmonitor": "false",
+    "core.untrackedCache": "false",
+    "core.splitIndex": "false",
+    "core.quotePath": "false",
+    # by default git syncs nothing on commit-tree or update-ref: a power cut would empty refs and objects
+    "core.fsync": "committed,loose-object,reference",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "protocol.ext.allow": "never",
+    "submodule.recurse": "false",
+    # the merged tree must not depend on whose machine merges
+    "merge.renames": "true",
+    "merge.directoryRenames": "conflict",
+    "merge.renameLimit": "7000",
+    "diff.algorithm": "histogram",
+}
+_CHECKOUT_KEYS = (
+    *("core.autocrlf", "core.eol", "core.excludesfile", "core.filemode", "core.ignorecase", "core.longpaths"),
+    *("core.precomposeunicode", "core.symlinks"),
+)
+_IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL")
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+}
+
+
+class GitError(Exception):
+    """git said no; `str()` is the first line of what it said."""
+
+    def __init__(self, command: str, status: int, stderr: str) -> None:
+        lines = [line for line in stderr.splitlines() if line and not line.startswith("hint:")]
+        super().__init__(lines[0] if lines else f"git {command} ended with {status}")
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repo:
+    """What is known of the user's repository, read once when a run begins."""
+
+    root: Path
+    """Top of the checkout the user stands in; `.adws/` lies here."""
+    git_dir: Path
+    """The common git directory: objects and refs are here also for a linked worktree."""
+    head: str
+    """The commit that is checked out."""
+    object_format: str
+    """`sha1` or `sha256`."""
+    config: Pairs
+    """The user's settings that decide how files look when they are checked out and captured."""
+    identity: tuple[str, str]
+    """Name and e-mail for the one commit the user keeps."""
+
+    @property
+    def objects(self) -> Path:
+        return self.git_dir / "objects"
+
+
+def clean_environment() -> None:
+    """Forget GIT_DIR and its kind: they are set when a hook starts us and would redirect every call."""
+    for name in [name for name in os.environ if name.startswith("GIT_") and name not in _IDENTITY]:
+        del os.environ[name]
+    # else GitPython refuses to be imported where there is no git, before we can say so in our own words
+    os.environ["GIT_PYTHON_REFRESH"] = "quiet"
+
+
+def call(
+    *args: str,
+    git_dir: Path,
+    env: Mapping[str, str] | None = None,
+    config: Iterable[tuple[str, str]] = (),
+    stdin: bytes = b"",
+    ok: Sequence[int] = (0,),
+) -> tuple[int, bytes]:
+    """Run one guarded git command and return its exit status and standard output.
+
+    Settings travel in the environment, so that no value is ever parsed as an option. Raises GitError when
+    the exit status is not in `ok`.
+    """
+    environment = {
+        **_ENVIRONMENT,
+        **_settings_as_environment({**dict(config), **_GUARD}),
+        "GIT_DIR": str(git_dir),
+    }
+    status, out, err = _execute(args, {**environment, **(env or {})}, "/", stdin)
+    if status not in ok:
+        raise GitError(args[0], status, err)
+    return status, out
+
+
+def run(*args: str, git_dir: Path, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> bytes:
+    """The standard output of a `call` that has to succeed."""
+    return call(*args, git_dir=git_dir, env=env, stdin=stdin)[1]
+
+
+def text(*args: str, git_dir: Path, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> str:
+    """The same as text without the last newline, for object ids."""
+    return run(*args, git_dir=git_dir, env=env, stdin=stdin).decode().rstrip("\n")
+
+
+def fast_forward(checkout: Path, commit: str, lock: int) -> None:
+    """Move the branch checked out in `checkout`, and its files, forward to `commit`, or raise GitError.
+
+    The user's own settings count here, since it is their checkout; their hooks do not run. git inherits the
+    lock, so that an orphaned git still keeps a second one out: two at once corrupt the index.
+    """
+    env = {**_ENVIRONMENT, **_settings_as_environment(_GUARD)}
+    del env["GIT_CONFIG_NOSYSTEM"], env["GIT_CONFIG_GLOBAL"]
+    args = ("merge", "--ff-only", "--no-overwrite-ignore", "--quiet", commit)
+    status, _, err = _execute(args, env, str(checkout), pass_fds=(lock,))
+    if status:
+        raise GitError("merge", status, err)
+
+
+def _settings_as_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return environment
+
+
+def _execute(
+    args: Sequence[str], env: Mapping[str, str], cwd: str, stdin: bytes = b"", pass_fds: Sequence[int] = ()
+) -> tuple[int, bytes, str]:
+    import git  # costs more than the rest of the tool's start together
+
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        status, out, err = git.Git(cwd).execute(  # type: ignore[call-overload]
+            ["git", *args],
+            istream=given,
+            env=env,
+            with_extended_output=True,
+            with_exceptions=False,
+            stdout_as_string=False,
+            strip_newline_in_stdout=False,
+            pass_fds=tuple(pass_fds),
+        )
+    return status, out, err if isinstance(err, str) else err.decode(errors="replace")
+
+
+def pathspecs(globs: Iterable[str], *, icase: bool = False) -> list[str]:
+    """The pipeline's globs in git's words; `!` excludes."""
+    magic = "icase,glob" if icase else "glob"
+    return [f":(exclude,{magic}){g[1:]}" if g.startswith("!") else f":({magic}){g}" for g in globs]
+
+
+def open_repo(path: Path) -> Repo:
+    """Look at the repository around `path` as the user's own git does; refuse what cannot be used."""
+    if not path.is_dir():
+        raise UserError(f"{path} is not a directory; name the repository's folder")
+    _check_version()
+    bare, git_dir, object_format = _ask(
+        path,
+        "rev-parse",
+        "--path-format=absolute",
+        "--is-bare-repository",
+        "--git-common-dir",
+        "--show-object-format",
+    ).splitlines()
+    if bare == "true":
+        raise UserError(f"{path} is a bare repository; adws needs a checkout: git clone {path}")
+    root = _ask(path, "rev-parse", "--show-toplevel")
+    try:
+        head = _ask(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    except UserError:
+        raise UserError(
+            f"{root} has no commit yet; make a first one: git commit --allow-empty -m start"
+        ) from None
+    settings = _settings(path)
+    known = {"user.name": "adws", "user.email": "adws@localhost", **dict(settings)}
+    return Repo(
+        root=Path(root),
+        git_dir=Path(git_dir),
+        head=head,
+        object_format=object_format,
+        config=tuple((k, v) for k, v in settings if k in _CHECKOUT_KEYS or k.startswith(("filter.", "lfs."))),
+        identity=(
+            os.environ.get("GIT_AUTHOR_NAME") or known["user.name"],
+            os.environ.get("GIT_AUTHOR_EMAIL") or known["user.email"],
+        ),
+    )
+
+
+def _check_version() -> None:
+    import git
+
+    try:
+        _, out, _ = _execute(["version"], {}, "/")
+    except git.GitCommandNotFound:
+        raise UserError("git is not installed or not on PATH; adws needs git 2.38 or newer") from None
+    words = out.decode().split()
+    numbers = tuple(int(part) for part in words[2].split(".")[:2] if part.isdigit())
+    if numbers < MINIMUM:
+        raise UserError(f"adws needs git 2.38 or newer for `merge-tree --write-tree`; this is git {words[2]}")
+
+
+def _ask(path: Path, *args: str) -> str:
+    """Ask with the user's own configuration, so that safe.directory and includes count as they always do."""
+    status, out, err = _execute(args, {}, str(path))
+    if status:
+        said = str(GitError(args[0], status, err))
+        if "not a git repository" in said:
+            said = f"{path} is not in a git repository; change into one, or make one: git init"
+        raise UserError(said)
+    return out.decode().rstrip("\n")
+
+
+def _settings(path: Path) -> Pairs:
+    entries = _ask(path, "config", "--null", "--list").split("\0")
+    pairs = (entry.partition("\n") for entry in entries if entry)
+    return tuple((key, value) for key, _, value in pairs)
