@@ -1,0 +1,179 @@
+"""The one merge: it trusts no one, re-verifies every record, and moves one branch once, or says why not."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adws import change, combine, git, phase, runs
+from adws.model import Phase, Result, Status, closure
+from adws.runs import Run, State
+
+_TRIES = 5
+"""How often the branch may move under our hands before we give up."""
+
+
+class RefusedError(Exception):
+    """Nothing was merged; `str()` says why, for the user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """How the merge ended."""
+
+    branch: str
+    commit: str
+    """The tip of the branch that has it all; empty when there was nothing to commit and no branch."""
+    moved: bool
+    """Whether this call moved the branch; else everything was there already."""
+
+
+def perform(run: Run, wanted: Iterable[str]) -> Merged:
+    """Put the results of the wanted phases into one commit on the run's branch. Raises RefusedError."""
+    state = runs.load(run)
+    phases = closure(run.pipeline, wanted)
+    if faults := [said for each in phases if (said := _fault(run, state, each))]:
+        raise RefusedError("; ".join(faults))
+    try:
+        tree = combine.fold(run, state, phases)
+        with _publishing(run) as lock:
+            return _publish(run, state, phases, tree, lock)
+    except combine.ConflictError as conflict:
+        raise RefusedError(f"{conflict}; nothing was merged, both results are kept") from None
+
+
+def _fault(run: Run, state: State, each: Phase) -> str:
+    """Why the recorded result cannot be taken: by the record itself, not by what doit believes."""
+    known = state.results.get(each.name)
+    if known is None:
+        return f"phase `{each.name}` has no result"
+    if known.status is Status.FAILED:
+        return "" if each.continue_on_error else f"phase `{each.name}` failed: {known.reason}"
+    if runs.tree_of(run.repo, known.base) != known.base_tree:
+        return f"the record of phase `{each.name}` is inconsistent; run it again"
+    if not phase.is_current(run, state, each):
+        return f"the result of phase `{each.name}` is not for these inputs; run it again"
+    if said := change.violation(run.repo, each, known.base_tree, known.tree):
+        return f"phase `{each.name}` {said}"
+    return ""
+
+
+@contextlib.contextmanager
+def _publishing(run: Run) -> Iterator[int]:
+    """One at a time moves branches of this repository. The kernel lets go when we die."""
+    lock = os.open(
+        run.repo.git_dir / "adws" / "merge.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+    )
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str, lock: int) -> Merged:
+    branch = run.pipeline.into.replace("{adw_id}", run.id)
+    ref = f"refs/heads/{branch}"
+    for _ in range(_TRIES):
+        tip = _tip(run, ref)
+        merged = (
+            combine.onto(run.repo, branch, _before(run, state, tip), runs.tree_of(run.repo, tip), tree)
+            if tip
+            else tree
+        )
+        if merged == runs.tree_of(run.repo, tip or state.base):
+            return Merged(branch=branch, commit=tip, moved=False)
+        _judge(run, state, phases, merged)
+        commit = _commit(run, state, phases, merged, tree, tip or state.base)
+        git.run("update-ref", f"{run.ref}/merge", commit, git_dir=run.repo.git_dir)
+        try:
+            _move(run, ref, commit, tip, lock)
+        except git.GitError as error:
+            if _tip(run, ref) == tip:
+                raise RefusedError(
+                    f"branch `{branch}` was not moved: {error}; the commit is kept: {commit}"
+                ) from None
+        else:
+            return Merged(branch=branch, commit=commit, moved=True)
+        time.sleep(0.1)
+    raise RefusedError(
+        f"branch `{branch}` moved {_TRIES} times while we merged; it is now at {_tip(run, ref)}"
+    )
+
+
+def _tip(run: Run, ref: str) -> str:
+    _, out = git.call(
+        "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", git_dir=run.repo.git_dir, ok=(0, 1)
+    )
+    return out.decode().strip()
+
+
+def _before(run: Run, state: State, tip: str) -> str:
+    """The tree to compare with: what this run brought to the branch last time, or where it began."""
+    if state.merged:
+        status, _ = git.call(
+            "merge-base", "--is-ancestor", state.merged, tip, git_dir=run.repo.git_dir, ok=(0, 1)
+        )
+        if status == 0:
+            key = "--format=%(trailers:key=Adws-Tree,valueonly)"
+            return git.text("log", "-1", key, state.merged, git_dir=run.repo.git_dir).strip()
+    return state.base_tree
+
+
+def _judge(run: Run, state: State, phases: Sequence[Phase], tree: str) -> None:
+    """Judge again every phase whose evidence was seen on a tree with other inputs than this one."""
+    for each in phases:
+        known = state.results[each.name]
+        if not each.evidence or known.status is Status.FAILED:
+            continue
+        if not change.files(run.repo, known.tree, tree, each.inputs or ()):
+            continue
+        log = runs.folder(run.repo, run.id) / each.name / "log.merged"
+        if said := phase.judge(run, state, each, runs.join(run.repo, tree, [state.base]), log):
+            raise RefusedError(
+                f"phase `{each.name}` passed alone, but on the merged tree it {said}; its log is {log}"
+            )
+
+
+def _move(run: Run, ref: str, commit: str, tip: str, lock: int) -> None:
+    out = git.text("for-each-ref", "--format=%(worktreepath)", ref, git_dir=run.repo.git_dir)
+    if out:
+        git.fast_forward(Path(out), commit, lock)
+    else:
+        git.run("update-ref", "-m", f"adws {run.id}", ref, commit, tip, git_dir=run.repo.git_dir)
+
+
+def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: str, parent: str) -> str:
+    results = [state.results[each.name] for each in phases]
+    lines = [state.title, "", *map(_line, results), ""]
+    lines += [
+        f"Adws-Run: {run.id}",
+        f"Adws-Base: {state.base}",
+        f"Adws-Pipeline: sha256:{run.pipeline.digest}",
+    ]
+    lines += [f"Adws-Tree: {ours}"]
+    lines += [f"Adws-Phase: {r.phase} {r.status} {r.seconds:.1f}s {r.commit}" for r in results]
+    name, email = run.repo.identity
+    who = {
+        f"GIT_{role}_{what}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", name), ("EMAIL", email))
+    }
+    message = "\n".join(lines) + "\n"
+    return git.text(
+        "commit-tree", tree, "-p", parent, git_dir=run.repo.git_dir, env=who, stdin=message.encode()
+    )
+
+
+def _line(result: Result) -> str:
+    said = result.reason or str(result.fields.get("summary", ""))
+    note = runs.printable(" ".join(said.split()))[:100]
+    verdict = "failed, not merged" if result.status is Status.FAILED else "passed"
+    return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.by}" + (
+        f": {note}" if note else ""
+    )
