@@ -1,0 +1,183 @@
+"""The merge trusts no one: it re-verifies the records, and moves one branch once or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+TWO = "phases: {build: {run: echo b > b}, test: {needs: build, run: test -e $HOME/ok}}"
+
+
+def no_branch(p) -> bool:
+    return p.git("branch", "--list", "adw/*") == ""
+
+
+def green(p) -> None:
+    (p.path.parent / "home/ok").touch()
+
+
+def test_single_does_not_get_past_a_failed_phase(project):
+    p = project(TWO)
+    p.doit("test", "ADW_ID=x", status=1)
+    said = p.doit("run", "--single", "merge", "ADW_ID=x", status=1)
+    assert "phase `test` failed: exit 1" in said
+    assert no_branch(p)
+
+
+def test_single_does_not_get_past_a_phase_that_never_ran(project):
+    p = project(TWO)
+    p.doit("build", "ADW_ID=x")
+    assert "phase `test` has no result" in p.doit("run", "-s", "merge", "ADW_ID=x", status=1)
+    said = p.doit("run", "-s", "test", "ADW_ID=y", status=1)
+    assert (
+        "phase `test` needs `build`, which has no result in run y; run it first: doit build ADW_ID=y" in said
+    )
+    assert no_branch(p)
+
+
+def test_ignore_does_not_get_past_a_failed_phase(project):
+    p = project(TWO)
+    p.doit("ignore", "test")
+    said = p.doit("sdlc", "ADW_ID=x", status=1)
+    assert "FAILED test: exit 1" in said
+    assert no_branch(p)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "said"),
+    [
+        (["update-ref", "-d", "refs/adws/x/test"], "phase `test` has no result"),
+        (["update-ref", "refs/adws/x/test", "refs/adws/x/build"], "phase `test` has no result"),
+        (["update-ref", "refs/adws/x/build", "main"], "phase `build` has no result"),
+    ],
+)
+def test_a_deleted_or_foreign_ref_is_no_result(project, tamper, said):
+    p = project(TWO)
+    green(p)
+    p.doit("test", "ADW_ID=x")
+    p.git(*tamper)
+    assert said in p.doit("run", "-s", "merge", "ADW_ID=x", status=1)
+    assert no_branch(p)
+
+
+def forge(p, ref: str, tree: str, parent: str) -> None:
+    message = p.git("log", "-1", "--format=%B", ref)
+    p.git("update-ref", ref, p.git("commit-tree", tree, "-p", parent, "-m", message))
+
+
+def test_a_record_moved_onto_another_base_is_found(project):
+    p = project(TWO)
+    green(p)
+    p.doit("test", "ADW_ID=x")
+    p.write("evil", "x")
+    p.commit()
+    forge(p, "refs/adws/x/build", "main^{tree}", "main")
+    assert "the record of phase `build` is inconsistent" in p.doit("run", "-s", "merge", "ADW_ID=x", status=1)
+    assert no_branch(p)
+
+
+def test_a_result_for_other_inputs_is_not_taken(project):
+    p = project(TWO)
+    green(p)
+    p.doit("test", "ADW_ID=x")
+    p.write("pipeline.yaml", (p.path / "pipeline.yaml").read_text().replace("echo b", "echo bb"))
+    said = p.doit("run", "-s", "merge", "ADW_ID=x", status=1)
+    assert "the result of phase `build` is not for these inputs; run it again" in said
+    assert no_branch(p)
+
+
+def judged(command: str) -> str:
+    return f"""
+phases:
+  code: {{run: echo good > code}}
+  other: {{run: "mkdir docs; echo d > docs/d; test -e $HOME/evil && echo bad > helper || true"}}
+  test:
+    needs: code
+    evidence: junit.xml
+    inputs: ["**", "!docs/**"]
+    run: |
+      echo test >> $HOME/ran
+      {command}
+      echo '<testsuite><testcase name="t"/></testsuite>' > $ADW_OUT/junit.xml
+"""
+
+
+def test_the_merged_tree_is_judged_again_when_it_differs_in_the_inputs(project):
+    p = project(judged("test ! -e helper"))
+    (p.path.parent / "home/evil").touch()
+    said = p.doit("sdlc", "ADW_ID=x", status=1)
+    assert "phase `test` passed alone, but on the merged tree it exit 1" in said
+    assert no_branch(p)
+
+
+def test_a_change_outside_the_inputs_does_not_cost_a_second_test_run(project):
+    p = project(judged("true"))
+    p.doit("sdlc", "ADW_ID=x")
+    assert (p.path.parent / "home/ran").read_text() == "test\n"
+
+
+MAIN = "merge: {into: main}\nphases: {a: {run: echo a > a}}"
+
+
+def test_a_branch_that_is_checked_out_is_fast_forwarded_with_its_files(project):
+    p = project(MAIN)
+    p.write("untracked", "mine")
+    p.doit("sdlc", "ADW_ID=x")
+    assert (p.path / "a").read_text() == "a\n"
+    assert p.git("status", "--porcelain") == "?? untracked"
+
+
+def test_a_file_in_the_way_is_not_overwritten_and_the_commit_is_kept(project):
+    p = project(MAIN)
+    p.write("a", "mine")
+    before = p.git("rev-parse", "main")
+    said = p.doit("sdlc", "ADW_ID=x", status=1)
+    assert "branch `main` was not moved: " in said
+    assert "the commit is kept: " + p.git("rev-parse", "refs/adws/x/merge") in said
+    assert p.git("rev-parse", "main") == before
+    assert (p.path / "a").read_text() == "mine"
+
+
+def test_a_branch_that_moved_meanwhile_gets_the_change_on_top(project):
+    p = project(MAIN)
+    p.doit("a", "ADW_ID=x")
+    p.write("README.md", "moved on\n")
+    p.commit("user")
+    user = p.git("rev-parse", "main")
+    p.doit("sdlc", "ADW_ID=x")
+    assert p.git("rev-parse", "main^") == user
+    assert p.tree("main")["README.md"] == "moved on"
+    assert p.tree("main")["a"] == "a"
+
+
+def test_a_change_that_does_not_fit_the_moved_branch_is_refused(project):
+    p = project(MAIN)
+    p.doit("a", "ADW_ID=x")
+    p.write("a", "the user's\n")
+    p.commit("user")
+    said = p.doit("sdlc", "ADW_ID=x", status=1)
+    assert "branch `main` and this run both changed a; nothing was merged" in said
+
+
+def test_a_second_round_lands_on_top_of_the_first(project):
+    p = project('phases: {a: {run: cp "$ADW_ISSUE" a}}', issue="one\n")
+    p.doit("sdlc", "ADW_ID=x")
+    first = p.git("rev-parse", "adw/x")
+    (p.path.parent / "issue.md").write_text("two\n")
+    p.doit("sdlc", "ADW_ID=x")
+    assert p.git("rev-parse", "adw/x^") == first
+    assert p.tree("adw/x")["a"] == "two"
+
+
+def test_a_deleted_branch_is_made_again(project):
+    p = project("phases: {a: {run: echo a > a}}")
+    p.doit("sdlc", "ADW_ID=x")
+    p.git("branch", "-D", "adw/x")
+    p.doit("sdlc", "ADW_ID=x")
+    assert p.tree("adw/x")["a"] == "a"
+
+
+def test_a_branch_in_the_way_of_ours_is_told(project):
+    p = project("phases: {a: {run: echo a > a}}")
+    p.git("branch", "adw")
+    said = p.doit("sdlc", "ADW_ID=x", status=1)
+    assert "branch `adw/x` was not moved: " in said

@@ -1,0 +1,212 @@
+"""The same command again does only what is missing, failed or changed; nothing finished is ever lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BIN
+
+CHAIN = """
+phases:
+  one: {run: "echo 1 > one; echo one >> $HOME/ran"}
+  two: {needs: one, run: "echo 2 > two; echo two >> $HOME/ran; test -e $HOME/ok"}
+"""
+
+
+def ran(p) -> list[str]:
+    path = p.path.parent / "home/ran"
+    return path.read_text().split() if path.exists() else []
+
+
+def test_a_second_call_does_only_what_failed(project):
+    p = project(CHAIN)
+    p.doit("sdlc", "ADW_ID=x", status=1)
+    (p.path.parent / "home/ok").touch()
+    del p.env["ISSUE"]
+    said = p.doit("sdlc", "ADW_ID=x")
+    assert ran(p) == ["one", "two", "two"]
+    assert re.search(r"^one +up to date", said, re.MULTILINE)
+    assert set(p.tree("adw/x")) - set(p.tree("main")) == {"one", "two"}
+
+
+def test_a_finished_run_is_up_to_date_and_its_branch_stays(project):
+    p = project("phases: {a: {run: echo a > a; echo a >> $HOME/ran}}")
+    p.doit("sdlc", "ADW_ID=x")
+    tip = p.git("rev-parse", "adw/x")
+    said = p.doit("sdlc", "ADW_ID=x")
+    assert ran(p) == ["a"]
+    assert "branch adw/x has it all" in said
+    assert p.git("rev-parse", "adw/x") == tip
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ("issue", ["one", "two"]),
+        ("first command", ["one", "two"]),
+        ("second command", ["two"]),
+        ("comment", []),
+    ],
+)
+def test_what_changed_runs_again_and_what_depends_on_it(project, change, again):
+    p = project(CHAIN)
+    (p.path.parent / "home/ok").touch()
+    p.doit("sdlc", "ADW_ID=x")
+    source = (p.path / "pipeline.yaml").read_text()
+    if change == "issue":
+        (p.path.parent / "issue.md").write_text("# Another\n")
+    elif change == "first command":
+        source = source.replace("echo 1 > one", "echo 11 > one")
+    elif change == "second command":
+        source = source.replace("echo 2 > two", "echo 22 > two")
+    else:
+        source = "# a comment\n" + source
+    p.write("pipeline.yaml", source)
+    before = ran(p)
+    p.doit("sdlc", "ADW_ID=x")
+    assert ran(p)[len(before) :] == again
+    assert p.tree("adw/x")["two"] == ("22" if change == "second command" else "2")
+
+
+def test_declared_inputs_decide_what_makes_a_phase_due(project):
+    p = project(
+        """
+phases:
+  build: {run: "mkdir docs; cat $HOME/code > code; cat $HOME/doc > docs/d"}
+  test: {needs: build, run: "echo test >> $HOME/ran", inputs: ["**", "!docs/**"]}
+"""
+    )
+    home = p.path.parent / "home"
+    (home / "code").write_text("1")
+    (home / "doc").write_text("1")
+    p.doit("sdlc", "ADW_ID=x")
+    (home / "doc").write_text("2")
+    p.git("update-ref", "-d", "refs/adws/x/build")
+    p.doit("sdlc", "ADW_ID=x")
+    assert ran(p) == ["test"]
+    assert p.tree("adw/x")["docs/d"] == "2"
+    (home / "code").write_text("2")
+    p.git("update-ref", "-d", "refs/adws/x/build")
+    p.doit("sdlc", "ADW_ID=x")
+    assert ran(p) == ["test", "test"]
+
+
+def test_results_survive_the_loss_of_everything_but_git(project):
+    p = project(CHAIN)
+    (p.path.parent / "home/ok").touch()
+    p.doit("two", "ADW_ID=x")
+    p.run("rm", "-rf", ".adws", "../home/cache")
+    p.doit("sdlc", "ADW_ID=x")
+    assert ran(p) == ["one", "two"]
+
+
+def test_another_machine_goes_on_from_pushed_results(project):
+    p = project(CHAIN)
+    p.doit("sdlc", "ADW_ID=x", status=1)
+    p.git("clone", "-q", ".", "../other")
+    p.path = p.path.parent / "other"
+    p.git("fetch", "-q", "origin", "refs/adws/*:refs/adws/*")
+    (p.path.parent / "home/ok").touch()
+    p.doit("sdlc", "ADW_ID=x")
+    assert ran(p) == ["one", "two", "two"]
+
+
+SLOW = """
+phases:
+  quick: {run: "echo q > quick; echo quick >> $HOME/ran"}
+  slow: {needs: quick, run: "echo slow >> $HOME/ran; setsid sleep 9$TOKEN & sleep 8$TOKEN; echo s > slow", env: {TOKEN: token}}
+"""
+
+
+def slow(project):
+    """A project whose phase `slow` sleeps for ever in two processes that can be told from all others."""
+    token = str(random.randrange(10**8, 10**9))
+    p = project(SLOW.replace("token", f"'{token}'"))
+    p.token = token
+    return p
+
+
+def survivors(p) -> list[str]:
+    done = subprocess.run(["pgrep", "-f", f"^sleep [89]{p.token}"], capture_output=True, text=True)
+    return done.stdout.split()
+
+
+def start(p, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [BIN / "doit", *args, "sdlc", "ADW_ID=x"],
+        cwd=p.path, env=p.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def wait_until(condition, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("par_type", ["process", "thread"])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+)
+def test_however_it_is_stopped_nothing_survives_and_the_same_command_goes_on(project, par_type, number, code):
+    p = slow(project)
+    running = start(p, "-P", par_type)
+    wait_until(lambda: ran(p) == ["quick", "slow"] and len(survivors(p)) == 2)
+    os.kill(running.pid, number)
+    said, _ = running.communicate(timeout=20)
+    assert running.returncode == code
+    wait_until(lambda: not survivors(p), 12)
+    assert "Traceback" not in said
+    if number != signal.SIGKILL:
+        assert f"stopped by {number.name}; the same command goes on from here" in said
+    p.write("pipeline.yaml", (p.path / "pipeline.yaml").read_text().replace("sleep 8$TOKEN", "true"))
+    p.doit("sdlc", "ADW_ID=x")
+    assert ran(p) == ["quick", "slow", "slow"]
+    assert set(p.tree("adw/x")) - set(p.tree("main")) == {"quick", "slow"}
+
+
+def test_ctrl_c_at_the_terminal_ends_all(project):
+    p = slow(project)
+    running = start(p)
+    wait_until(lambda: len(survivors(p)) == 2)
+    os.killpg(running.pid, signal.SIGINT)
+    said, _ = running.communicate(timeout=20)
+    assert running.returncode == 130
+    wait_until(lambda: not survivors(p), 12)
+    assert "Traceback" not in said
+
+
+def test_a_killed_worker_does_not_hang_the_run(project):
+    p = slow(project)
+    running = start(p)
+    wait_until(lambda: len(survivors(p)) == 2)
+    busy = next(pid for pid in children(running.pid) if children(pid))
+    os.kill(busy, signal.SIGKILL)
+    said, _ = running.communicate(timeout=20)
+    assert running.returncode == 2, said
+    assert "a worker process died with exit code -9" in said
+    wait_until(lambda: not survivors(p), 12)
+
+
+def test_the_same_run_twice_at_once_is_told_who_has_it(project):
+    p = slow(project)
+    running = start(p)
+    wait_until(lambda: len(survivors(p)) == 2)
+    said = p.doit("sdlc", "ADW_ID=x", status=3)
+    assert said == f"run x is in progress (process {running.pid}); wait for it, or stop it\n"
+    running.terminate()
+    running.communicate(timeout=20)
