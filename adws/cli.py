@@ -45,10 +45,11 @@ class _Loader(TaskLoader2):  # type: ignore[misc]
     def load_tasks(self, cmd: Any, pos_args: Sequence[str]) -> list[Any]:
         found: list[Any] = generate_tasks("adws", self.session.graph())
         names = [task.name for task in found]
-        for word in pos_args if cmd.get_name() == "run" else ():
-            if word not in names and "*" not in word:
-                what = f"there is no workflow or phase `{word}` in {self.session.pipeline.source}"
-                raise UserError(f"{what}{suggest(word, names) or '; adws list shows them'}")
+        unknown = [word for word in pos_args if word not in names and "*" not in word]
+        if unknown and cmd.execute_tasks:
+            what = f"there is no workflow or phase `{unknown[0]}` in {self.session.pipeline.source}"
+            with tasks.edge():  # doit would print the traceback of an exception that it does not know
+                raise UserError(f"{what}{suggest(unknown[0], names) or '; adws list shows them'}")
         return found
 
 
@@ -66,4 +67,5 @@ def main() -> None:
         print(f"adws {__version__}")
     else:
         with tasks.edge():
-            sys.exit(_Main(_Loader(tasks.load(argv)), config_filenames=()).run(argv))
+            session = tasks.load(argv)
+        sys.exit(_Main(_Loader(session), config_filenames=()).run(argv))

@@ -155,7 +155,7 @@ def _execute(
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
         given.seek(0)
-        status, out, err = git.Git(cwd).execute(  # type: ignore[call-overload]
+        status, out, err = git.Git(cwd).execute(
             ["git", *args],
             istream=given,
             env=env,

@@ -141,7 +141,7 @@ def _wakeup() -> int:
 
 def _start(argv: list[str], cwd: str, env: dict[str, str], stdin: str) -> tuple[int, int]:
     """Start the command in a session of its own; its pid, and the pipe with all its output."""
-    if not argv:
+    if not argv or not argv[0]:
         raise ValueError("the command is empty")
     os.chdir(cwd)
     os.environ["PATH"] = env.get("PATH", os.defpath)  # posix_spawnp searches ours, not the one in `env`

@@ -1,0 +1,50 @@
+"""The run on a terminal or in a log: one line per event, and at the end always failures, table, what now."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from adws import runs
+from adws.report import state as state_view
+from adws.report import summary, text
+from adws.report.text import Row
+from adws.runs import Run
+
+
+class Console:
+    """What has been told so far; every line is flushed, or in a pipe everything would come at the end."""
+
+    def __init__(self) -> None:
+        self.begun = time.monotonic()
+        self.rows: dict[str, Row] = {}
+
+    def begin(self, run: Run) -> None:
+        self.begun = time.monotonic()
+        print(f"run {run.id} in {run.repo.root}, {run.pipeline.source}", flush=True)
+
+    def started(self, name: str) -> None:
+        self._event(name, "started")
+        self.rows[name] = Row(name=name, verdict="stopped", seconds=None, produced="")
+
+    def ended(self, name: str, verdict: str, said: str = "") -> None:
+        self.rows[name] = Row(name=name, verdict=verdict, seconds=None, produced=said)
+        self._event(name, f"{verdict}: {text.one_line(said)}" if said else verdict)
+
+    def finish(self, run: Run, order: Sequence[str], again: str, stopped: str) -> None:
+        """The report on the tasks in `order`; `again` is the command to go on, `stopped` why it ended early."""
+        state = runs.load(run)
+        state_view.write(runs.folder(run.repo, run.id), state, run.id)
+        blank = {name: Row(name=name, verdict="not run", seconds=None, produced="") for name in order}
+        rows = [summary.fill(run, state, self.rows.get(name, blank[name])) for name in order]
+        parts = [
+            "",
+            *summary.failures(run, state, rows),
+            text.table(rows),
+            summary.closing(run, state, rows, again),
+        ]
+        print("\n".join([*parts, stopped] if stopped else parts), flush=True)
+
+    def _event(self, name: str, said: str) -> None:
+        print(f"[{time.monotonic() - self.begun:7.1f}s] {name}: {said}", file=sys.stdout, flush=True)
