@@ -60,7 +60,7 @@ bench: $(STAMP)  ## how much faster is side by side than one after the other; ta
 
 clean:  ## remove what this Makefile made: .venv, .sample and caches
 	@rm -rf .venv .sample .sample.tmp .coverage .coverage.* .hypothesis
-	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf __pycache__ .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find adws tests benchmarks examples -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
 # The stamp holds the directory it was made in: a moved or copied .venv still points to the old place.

@@ -99,18 +99,20 @@ def call(
     config: Iterable[tuple[str, str]] = (),
     stdin: bytes = b"",
     ok: Sequence[int] = (0,),
+    keep: Sequence[int] = (),
 ) -> tuple[int, bytes]:
     """Run one guarded git command and return its exit status and standard output.
 
-    Settings travel in the environment, so that no value is ever parsed as an option. Raises GitError when
-    the exit status is not in `ok`.
+    Settings travel in the environment, so that no value is ever parsed as an option. git inherits the locks
+    in `keep`, so that one that outlives us still keeps others out. Raises GitError when the exit status is
+    not in `ok`.
     """
     environment = {
         **_ENVIRONMENT,
         **_settings_as_environment({**dict(config), **_GUARD}),
         "GIT_DIR": str(git_dir),
     }
-    status, out, err = _execute(args, {**environment, **(env or {})}, "/", stdin)
+    status, out, err = _execute(args, {**environment, **(env or {})}, "/", stdin, keep)
     if status not in ok:
         raise GitError(args[0], status, err)
     return status, out
@@ -130,7 +132,7 @@ def fast_forward(checkout: Path, commit: str, lock: int) -> None:
     """Move the branch checked out in `checkout`, and its files, forward to `commit`, or raise GitError.
 
     The user's own settings count here, since it is their checkout; their hooks do not run. git inherits the
-    lock, so that an orphaned git still keeps a second one out: two at once corrupt the index.
+    lock: two of these at once corrupt the index.
     """
     env = {**_ENVIRONMENT, **_settings_as_environment(_GUARD)}
     del env["GIT_CONFIG_NOSYSTEM"], env["GIT_CONFIG_GLOBAL"]

@@ -92,7 +92,7 @@ def _work(run: Run, state: State, phase: Phase, result: Result, folder: Path) ->
         fields, said = _fields(place.out / "result.json")
         faults += [change.violation(run.repo, phase, result.base_tree, tree), said]
         faults += [evidence.fault(place.out, phase.evidence)]
-    workspace.export(run.repo, out, folder / "out")
+        workspace.export(run.repo, place, out, folder / "out")
     if phase.evidence and tree != result.base_tree and not any(faults):
         # what the report says was seen on files that the command changed meanwhile
         commit = runs.join(run.repo, tree, [result.base])
@@ -139,7 +139,7 @@ def _hand_over(run: Run, state: State, phase: Phase, place: Workspace) -> None:
     for need in closure(run.pipeline, phase.needs):
         known = state.results[need.name]
         out = place.io / "needs" / need.name
-        workspace.export(repo, known.out, out)
+        workspace.export(repo, place, known.out, out)
         told[need.name] = {**known.fields, "status": known.status, "base": known.base, "out": str(out)}
     (place.io / "state.json").write_text(json.dumps(told, indent=1, sort_keys=True))
     if phase.agent:

@@ -1,7 +1,7 @@
 """The record of a run: hidden refs, keys, attempts and the run's lock. git is the only database.
 
     refs/adws/<id>/run                    the run: base commit (its parent), issue and pipeline (its tree)
-    refs/adws/<id>/<phase>                a phase's last attempt: the tree it left, on the commit it began from
+    refs/adws/<id>/<phase>                its last attempt: the tree it left, on the commit it began from
     refs/adws/<id>/attempt/<phase>/<n>    every attempt: the tree of its ADW_OUT, on the commit above
     refs/adws/<id>/merge                  the commit that was merged last
 
@@ -90,6 +90,9 @@ def lock(repo: Repo, adw_id: str) -> Iterator[None]:
     try:
         os.ftruncate(fd, 0)
         os.write(fd, f"process {os.getpid()}\n".encode())
+        # the run is ours, so a lock on one of its refs was left by a git that was killed, and would block us
+        for stale in (repo.git_dir / "refs" / "adws" / adw_id).rglob("*.lock"):
+            stale.unlink()
         yield
     finally:
         os.close(fd)
@@ -155,7 +158,7 @@ def find(run: Run) -> State | None:
 
 
 def record(run: Run, result: Result) -> Result:
-    """Keep an attempt: its tree as a commit on its base, its artifacts beside it. Returns it with its commit."""
+    """Keep an attempt: its tree as a commit on its base, its artifacts beside it. Returns it complete."""
     facts = {k: v for k, v in dataclasses.asdict(result).items() if k not in ("base", "commit", "tree")}
     subject = f"adws {run.id}: {result.phase} {result.status}, attempt {result.attempt}"
     commit = _commit(run.repo, result.tree, [result.base], subject, {"format": FORMAT, **facts})
@@ -208,7 +211,7 @@ def folder(repo: Repo, adw_id: str) -> Path:
 
 
 def new_attempt(run: Run, state: State, phase: str) -> tuple[int, Path]:
-    """Number and new folder of the next attempt. A killed one left a folder and no ref, and keeps its number."""
+    """Number and new folder of the next attempt. A killed one left a folder only, and keeps its number."""
     place = folder(run.repo, run.id) / phase
     place.mkdir(exist_ok=True)
     taken = [int(p.name[8:]) for p in place.glob("attempt-*") if p.name[8:].isdecimal()]
@@ -247,7 +250,7 @@ def _blob(repo: Repo, content: bytes) -> str:
 def _title(issue: bytes) -> str:
     lines = (line.strip().lstrip("#").strip() for line in issue.decode(errors="replace").splitlines())
     plain = ("".join(c for c in line if c.isprintable()) for line in lines)
-    title = next((line for line in plain if line), "")
+    title = next((line for line in plain if line), "adws run without a title")
     return title if len(title) <= 72 else title[:71] + "…"
 
 

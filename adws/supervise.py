@@ -82,7 +82,7 @@ def _adopt_orphans() -> bool:
 
 def _guard(inner: int, proof: bool) -> None:
     for number in STOPS:
-        signal.signal(number, lambda number, _: os.kill(inner, number))
+        signal.signal(number, lambda number, _: _send(inner, number))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.waitpid(inner, 0)
     for number in STOPS:
@@ -154,7 +154,6 @@ def _start(argv: list[str], cwd: str, env: dict[str, str], stdin: str) -> tuple[
         env,
         file_actions=[(os.POSIX_SPAWN_DUP2, fd, to) for fd, to in ((source, 0), (writing, 1), (writing, 2))],
         setsid=True,
-        setsigmask=(),
         setsigdef=signal.valid_signals(),  # Python ignores SIGPIPE, nohup SIGHUP, a shell's `&` SIGINT
     )
     os.close(source)

@@ -222,6 +222,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self.console.ended(task.name, task.values["verdict"], task.values["said"])
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
+        if not task.actions:
+            return  # a workflow: its phases have said it
         if isinstance(fail, UnmetDependency):
             self.console.ended(task.name, "not run", f"needs {fail.message}")
         else:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from adws import git
 from adws.git import Repo
+from adws.model import Pairs
 
 SLOTS = 32
 """Workspaces at work at once on one machine, over all repositories and runs; a further phase waits."""
@@ -88,23 +89,14 @@ def capture(repo: Repo, workspace: Workspace) -> str:
 
 def capture_out(repo: Repo, workspace: Workspace) -> str:
     """The tree of what the phase left in `ADW_OUT`, ignored files and all."""
-    index = workspace.io / "out.index"
-    env = {"GIT_WORK_TREE": str(workspace.out), "GIT_INDEX_FILE": str(index)}
-    _git(repo, workspace, "add", "--all", "--force", "--", ".", env=env)
-    return _git(repo, workspace, "write-tree", env=env)
+    _artifacts(repo, workspace, workspace.out, "add", "--all", "--force", "--", ".")
+    return _artifacts(repo, workspace, workspace.out, "write-tree")
 
 
-def export(repo: Repo, tree: str, target: Path) -> None:
+def export(repo: Repo, workspace: Workspace, tree: str, target: Path) -> None:
     """Write the files of a tree of artifacts below `target`."""
     target.mkdir(parents=True, exist_ok=True)
-    index = target.with_name(target.name + ".index")
-    env = {
-        "GIT_WORK_TREE": str(target),
-        "GIT_INDEX_FILE": str(index),
-        "GIT_OBJECT_DIRECTORY": str(repo.objects),
-    }
-    git.run("read-tree", "--reset", "-u", tree, git_dir=repo.git_dir, env=env)
-    index.unlink()
+    _artifacts(repo, workspace, target, "read-tree", "--reset", "-u", tree)
 
 
 def _free_slot(deadline: float) -> tuple[int, int]:
@@ -169,12 +161,29 @@ def _excludes(repo: Repo) -> str:
     return own + "\n" + "\n".join(_NEVER_CAPTURED) + "\n"
 
 
-def _git(repo: Repo, workspace: Workspace, *args: str, env: dict[str, str] | None = None) -> str:
-    places = {"GIT_WORK_TREE": str(workspace.tree), "GIT_OBJECT_DIRECTORY": str(repo.objects)}
-    _, out = git.call(
-        *args, git_dir=workspace.home / "git", env={**places, **(env or {})}, config=repo.config
+def _git(repo: Repo, workspace: Workspace, *args: str) -> str:
+    """git on the workspace's files, which look as the user's settings want them."""
+    env = {"GIT_WORK_TREE": str(workspace.tree), "GIT_OBJECT_DIRECTORY": str(repo.objects)}
+    return _call(workspace, *args, env=env, config=repo.config)
+
+
+def _artifacts(repo: Repo, workspace: Workspace, folder: Path, *args: str) -> str:
+    """git on a folder of artifacts, which stay as they are to the byte."""
+    index = workspace.io / f"{folder.name}.index"
+    env = {
+        "GIT_WORK_TREE": str(folder),
+        "GIT_OBJECT_DIRECTORY": str(repo.objects),
+        "GIT_INDEX_FILE": str(index),
+    }
+    return _call(workspace, *args, env=env)
+
+
+def _call(workspace: Workspace, *args: str, env: dict[str, str], config: Pairs = ()) -> str:
+    # a git that outlives us, as after kill -9 of a worker, keeps the slot until it is done
+    own = workspace.home / "git"
+    return (
+        git.call(*args, git_dir=own, env=env, config=config, keep=(workspace.lock,))[1].decode().rstrip("\n")
     )
-    return out.decode().rstrip("\n")
 
 
 def _remove(path: Path) -> None:

@@ -19,17 +19,21 @@ class Console:
     def __init__(self) -> None:
         self.begun = time.monotonic()
         self.rows: dict[str, Row] = {}
+        self.since: dict[str, float] = {}
 
     def begin(self, run: Run) -> None:
         self.begun = time.monotonic()
-        print(f"run {run.id} in {run.repo.root}, {run.pipeline.source}", flush=True)
+        base = runs.load(run).base[:12]
+        print(f"run {run.id} on {base} in {run.repo.root}, {run.pipeline.source}", flush=True)
 
     def started(self, name: str) -> None:
         self._event(name, "started")
+        self.since[name] = time.monotonic()
         self.rows[name] = Row(name=name, verdict="stopped", seconds=None, produced="")
 
     def ended(self, name: str, verdict: str, said: str = "") -> None:
-        self.rows[name] = Row(name=name, verdict=verdict, seconds=None, produced=said)
+        seconds = time.monotonic() - self.since[name] if name in self.since else None
+        self.rows[name] = Row(name=name, verdict=verdict, seconds=seconds, produced=said)
         self._event(name, f"{verdict}: {text.one_line(said)}" if said else verdict)
 
     def finish(self, run: Run, order: Sequence[str], again: str, stopped: str) -> None:

@@ -13,14 +13,14 @@ from adws.runs import Run, State
 
 
 def fill(run: Run, state: State, row: Row) -> Row:
-    """The row with what only the record knows: seconds, and what the phase left in the tree."""
+    """The row with what only the record knows: what the phase left in the tree."""
     result = state.results.get(row.name)
     if result is None or row.verdict == "not run":
         return row
     changed = [file.path for file in change.files(run.repo, result.base_tree, result.tree)]
     said = row.produced or str(result.fields.get("summary", ""))
     produced = said or (f"changed {', '.join(changed)}" if changed else "no change")
-    return dataclasses.replace(row, seconds=result.seconds, produced=produced)
+    return dataclasses.replace(row, produced=produced)
 
 
 def failures(run: Run, state: State, rows: Sequence[Row]) -> list[str]:

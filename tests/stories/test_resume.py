@@ -210,3 +210,11 @@ def test_the_same_run_twice_at_once_is_told_who_has_it(project):
     assert said == f"run x is in progress (process {running.pid}); wait for it, or stop it\n"
     running.terminate()
     running.communicate(timeout=20)
+
+
+def test_a_lock_that_a_killed_git_left_on_a_ref_of_the_run_is_no_obstacle(project):
+    p = project(CHAIN)
+    p.doit("sdlc", "ADW_ID=x", status=1)
+    (p.path.parent / "home/ok").touch()
+    (p.path / ".git/refs/adws/x/two.lock").touch()
+    p.doit("sdlc", "ADW_ID=x")

@@ -79,7 +79,7 @@ def test_list_shows_workflows_phases_and_the_merge_and_makes_nothing(project):
 
 def test_without_an_id_one_is_made_and_printed(project):
     p = project("phases: {a: {run: echo a > a}}")
-    made = re.search(r"^run ([0-9a-f]{8}) in ", p.doit("sdlc"), re.MULTILINE)
+    made = re.search(r"^run ([0-9a-f]{8}) on ", p.doit("sdlc"), re.MULTILINE)
     assert made
     assert "a" in p.tree(f"adw/{made[1]}")
 
