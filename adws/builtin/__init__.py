@@ -1,0 +1,1 @@
+"""The embedded default agent: six phases with no network, no key and no language model."""

@@ -1,0 +1,38 @@
+"""Test files as units: what is tested in them, how much each checks, and what is skipped."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A test, or what a test file has beside its tests that checks something."""
+
+    name: str
+    line: int
+    is_test: bool
+    checks: int
+    """How many assertions and the like can be reached in it, without those that are always true."""
+    skips: int
+    """How many marks and calls say that it is not run, or may fail."""
+    cases: int | None
+    """How often it is run with different data; None where only running it can tell."""
+    body: str
+    """Its text, to know it by under another name."""
+
+
+Units = Mapping[str, Unit]
+
+
+def python(text: str) -> ast.Module | None:
+    """The tree of a Python text; None where it is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the project's strings escape is not our concern
+        try:
+            return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
