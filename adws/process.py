@@ -140,8 +140,9 @@ def _talk(lifeline: socket.socket, options: bytes) -> str:
     read them, while an environment holds secrets.
     """
     said = b""
-    with contextlib.suppress(ConnectionError):  # it was killed
+    with contextlib.suppress(ConnectionError):  # it was killed, but may have said why
         lifeline.sendall(options)
+    with contextlib.suppress(ConnectionError):
         while piece := lifeline.recv(1 << 16):
             said += piece
     return said.decode(errors="replace")

@@ -191,11 +191,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.holding = contextlib.ExitStack()
 
     def initialize(self, tasks: Mapping[str, Any], selected: Sequence[str]) -> None:
-        due = dict.fromkeys(selected)
-        for name in (pending := list(due)):
-            new = [need for need in tasks[name].task_dep if need not in due]
-            due |= dict.fromkeys(new)
-            pending += new
+        due, new = set[str](), set(selected)
+        while new:
+            due |= new
+            new = {need for name in new for need in tasks[name].task_dep} - due
         self.order = [name for name, task in tasks.items() if task.actions and name in due]
         with edge():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

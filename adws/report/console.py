@@ -37,7 +37,7 @@ class Console:
         self._event(name, f"{verdict}: {text.one_line(said)}" if said else verdict)
 
     def finish(self, run: Run, order: Sequence[str], again: str, stopped: str) -> None:
-        """The report on the tasks in `order`; `again` is the command to go on, `stopped` why it ended early."""
+        """The report on the tasks in `order`; `again` is the command to go on, `stopped` why it ended."""
         state = runs.load(run)
         state_view.write(runs.folder(run.repo, run.id), state, run.id)
         blank = {name: Row(name=name, verdict="not run", seconds=None, produced="") for name in order}
