@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -56,22 +55,22 @@ def test_death_by_a_signal_has_its_name(run, number, name):
 
 
 def test_a_timeout_stays_one_when_the_command_then_exits_0(run, tmp_path):
-    outcome = run("sh", "-c", "trap 'echo cleaned up; exit 0' TERM; sleep 60 & wait", timeout=0.5)
-    assert (outcome.text, outcome.passed) == ("timed out after 0.5 s", False)
+    outcome = run("sh", "-c", "trap 'echo cleaned up; exit 0' TERM; sleep 60 & wait", timeout=1.5)
+    assert (outcome.text, outcome.passed) == ("timed out after 1.5 s", False)
     assert (tmp_path / "log").read_text() == "cleaned up\n"
 
 
 def test_a_stopped_command_is_woken_to_hear_that_it_has_to_end(run, tmp_path):
-    outcome = run("sh", "-c", "trap 'echo bye; exit' TERM; kill -STOP $$", timeout=0.5)
-    assert outcome.text == "timed out after 0.5 s"
+    outcome = run("sh", "-c", "trap 'echo bye; exit' TERM; kill -STOP $$", timeout=1.5)
+    assert outcome.text == "timed out after 1.5 s"
     assert (tmp_path / "log").read_text() == "bye\n"
 
 
 def test_waiting_for_a_command_that_closed_its_output_costs_nothing(run):
     before = os.times()
-    assert run("sh", "-c", "exec >&- 2>&-; sleep 1").passed
+    assert run("sh", "-c", "exec >&- 2>&-; sleep 0.7").passed
     after = os.times()
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.5
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.35
 
 
 def test_what_ends_shortly_after_the_command_is_no_leftover(run, tmp_path):
@@ -243,7 +242,7 @@ time.sleep(60)
 
 
 @linux
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_worker_dies_with_its_parent_and_takes_its_command_along(zoo, method, number):
     argv = [sys.executable, "-c", PARENT, zoo.folder, zoo.token, method]

@@ -12,6 +12,14 @@ SLASHES = re.compile(r"(?<!:)//[^\n]*|/\*.*?\*/", re.DOTALL)
 HASHES = re.compile(r"(?<!\S)#[^\n]*")
 MARKS = re.compile(r"(?:^[ \t]*(?:@|#\[|\[)[^\n]*\n)+[ \t]*\Z", re.MULTILINE)
 """The lines with annotations right before a place."""
+GROUP = re.compile(
+    r"^([ \t]*)(?:describe|context|suite|RSpec\.describe)\b[^'\"`\n]*('[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`)", re.M
+)
+HELPER = re.compile(
+    r"\b(?:function|func|fn|def) (\w+)|\b(?:const|let|var) (\w+) = (?:async )?(?:function\b|\()"
+)
+TRIVIAL = re.compile(r"\b(?:expect|assert\w*(?:\.\w+)?|EXPECT_TRUE|ASSERT_TRUE)!?\s*\(\s*(?:true|1)\s*[,)]")
+"""A check that cannot fail."""
 HEAD = "<head>"
 """The unit of what stands before the first test."""
 
@@ -46,7 +54,7 @@ FAMILIES = (
         rf"\.(test|spec)\.[cm]?[jt]sx?$|{FOLDER}\.[cm]?[jt]sx?$",
         test=r"\b(?:it|test|specify)(?:\.\w+)*\s*\(\s*('[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`)\s*,",
         check=r"\bexpect\w*\s*\(|\bassert(?:\.\w+)*\s*\(|\.should\b|\bt\.(?:is|not|true|false|\w*[eE]qual|throws\w*)\(",
-        skip=r"\b(?:it|test|describe|suite|context)\.(?:skip|todo|only|fails|failing)\b|\b[xf](?:it|describe)\s*\(",
+        skip=r"(?<![?:] )\b(?:it|test|describe|suite|context)\.(?:skip|todo|only|fails|failing)\b|\b[xf](?:it|describe)\s*\(",
     ),
     _family(
         r"_test\.go$",
@@ -111,17 +119,33 @@ def family(path: str) -> Family | None:
 
 def units(text: str, known: Family) -> dict[str, Unit]:
     """By name. What stands between one test's beginning and the next one's belongs to the first."""
-    plain = known.comment.sub("", text)
+    plain = TRIVIAL.sub("", known.comment.sub("", text))
     begins = list(known.test.finditer(plain))
     starts = [_with_marks(plain, found.start()) for found in begins]
-    found = {HEAD: _unit(HEAD, plain[: starts[0] if starts else None], known, line=1, is_test=False)}
-    for begin, start, end in zip(begins, starts, [*starts[1:], None], strict=True):
-        name = next((group for group in begin.groups() if group), begin[0]).strip()
+    ends = [*starts[1:], len(plain)]
+    head = plain[: starts[0]] if starts else plain
+    helpers = "|".join(sorted({name for found in HELPER.finditer(plain) for name in found.groups() if name}))
+    check = re.compile(rf"{known.check.pattern}|\b(?:{helpers})\(") if helpers else known.check
+    found = {HEAD: _unit(HEAD, head, known, check, line=1)}
+    for begin, start, end in zip(begins, starts, ends, strict=False):
+        name = _name(plain, begin)
         while name in found:
             name += "'"
         line = plain.count("\n", 0, begin.start()) + 1
-        found[name] = _unit(name, plain[start:end], known, line=line, is_test=True)
+        found[name] = _unit(name, plain[start:end], known, check, line=line)
     return found
+
+
+def _name(plain: str, begin: re.Match[str]) -> str:
+    """A test's name behind those of the groups that it stands in, as the indentation tells."""
+    own = next((group for group in begin.groups() if group), begin[0]).strip("\"'` ")
+    indent = len(begin[0]) - len(begin[0].lstrip()) or begin.start() - plain.rfind("\n", 0, begin.start()) - 1
+    names = [own]
+    for group in reversed(list(GROUP.finditer(plain, 0, begin.start()))):
+        if len(group[1]) < indent:
+            names.append(group[2][1:-1])
+            indent = len(group[1])
+    return " > ".join(reversed(names))
 
 
 def _with_marks(plain: str, at: int) -> int:
@@ -129,13 +153,14 @@ def _with_marks(plain: str, at: int) -> int:
     return above.start() if above else at
 
 
-def _unit(name: str, body: str, known: Family, *, line: int, is_test: bool) -> Unit:
+def _unit(name: str, body: str, known: Family, check: re.Pattern[str], *, line: int) -> Unit:
     return Unit(
         name=name,
         line=line,
-        is_test=is_test,
-        checks=len(known.check.findall(body)),
+        is_test=name != HEAD,
+        checks=0 if name == HEAD else len(check.findall(body)),
         skips=len(known.skip.findall(body)),
-        cases=None,
+        maybe=0,
+        cases=1,
         body=body,
     )

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adws.builtin import counted, pytests
+from adws.builtin import counted, pytests, subjects
 from adws.builtin.delta import File
 from adws.builtin.findings import Finding, Severity
 from adws.builtin.tested import Unit
@@ -32,14 +32,22 @@ class Suite:
     """What there was and what it is now, be it under another name or in another file."""
     lost: list[Unit] = field(default_factory=list)
     fresh: list[Unit] = field(default_factory=list)
+    excused: list[Unit] = field(default_factory=list)
+    """What lost something together with the code that it tests."""
 
     def net(self) -> tuple[int, int]:
-        """How many cases and checks the file has won."""
-        cases = sum(new.cases - old.cases for old, new in self.pairs if new.cases and old.cases)
+        """How many cases and checks the file has won, as far as reading it can tell."""
+        pairs = [(old, new) for old, new in self.pairs if old not in self.excused and _comparable(old, new)]
+        cases = sum((new.cases or 1) - (old.cases or 1) for old, new in pairs)
         cases += sum(unit.cases or 1 for unit in self.fresh) - sum(unit.cases or 1 for unit in self.lost)
-        checks = sum(new.checks - old.checks for old, new in self.pairs)
-        checks += sum(unit.checks for unit in self.fresh) - sum(unit.checks for unit in self.lost)
+        checks = sum(new.weight - old.weight for old, new in pairs)
+        checks += sum(unit.weight for unit in self.fresh) - sum(unit.weight for unit in self.lost)
         return cases, checks
+
+
+def _comparable(old: Unit, new: Unit) -> bool:
+    """Both are run a known number of times, or neither is."""
+    return (old.cases is None) == (new.cases is None)
 
 
 def check(files: Sequence[File]) -> Iterator[Finding]:
@@ -47,8 +55,21 @@ def check(files: Sequence[File]) -> Iterator[Finding]:
     for suite in suites:
         for unit in list(suite.lost):
             _find_again(unit, suite, suites)
+    removed = subjects.removed(files)
     for suite in suites:
+        _excuse(suite, removed)
         yield from _judged(suite)
+
+
+def _excuse(suite: Suite, removed: frozenset[str]) -> None:
+    """Set aside what speaks of removed code where it lost something."""
+    for unit in list(suite.lost):
+        if removed & subjects.words(unit.body):
+            suite.lost.remove(unit)
+            suite.excused.append(unit)
+    for old, new in suite.pairs:
+        if removed & (subjects.words(old.body) - subjects.words(new.body)):
+            suite.excused.append(old)
 
 
 def _suites(files: Sequence[File]) -> Iterator[Suite]:
@@ -108,33 +129,43 @@ def _judged(suite: Suite) -> Iterator[Finding]:
     cases, checks = suite.net()
     severity = Severity.BLOCKER if cases < 0 or checks < 0 else Severity.MAJOR
     if suite.lost:
-        yield _finding(severity, "test-removed", suite, 1, _gone(suite))
+        what = "the file is gone with" if suite.file.gone else "gone are"
+        yield _finding(severity, "test-removed", suite, 1, f"{what} {_listed(suite.lost)}")
+    paired = [old for old, _ in suite.pairs]
+    if gone := [unit for unit in suite.excused if unit not in paired]:
+        yield _finding(
+            Severity.MAJOR, "test-removed", suite, 1, f"gone with what they test are {_listed(gone)}"
+        )
     for old, new in suite.pairs:
-        what = f"`{new.name}`"
-        if old.checks and not new.checks:
-            message = f"{what} checks nothing any more; it had {_number(old.checks, 'check')}"
-            yield _finding(Severity.BLOCKER, "test-emptied", suite, new.line, message)
-        elif new.checks < old.checks:
-            message = f"{what} has {_number(new.checks, 'check')} instead of {old.checks}"
-            yield _finding(severity, "test-weakened", suite, new.line, message)
-        if new.cases is not None and old.cases is not None and new.cases < old.cases:
-            message = f"{what} is run with {_number(new.cases, 'case')} instead of {old.cases}"
-            yield _finding(severity, "test-cases-removed", suite, new.line, message)
-        if new.skips > old.skips:
-            yield _finding(
-                Severity.BLOCKER, "test-skipped", suite, new.line, f"{what} is skipped or may fail"
-            )
+        yield from _compared(suite, old, new, Severity.MAJOR if old in suite.excused else severity)
     for unit in suite.fresh:
         if unit.skips:
             message = f"the new `{unit.name}` is skipped or may fail"
             yield _finding(Severity.MAJOR, "test-skipped", suite, unit.line, message)
 
 
-def _gone(suite: Suite) -> str:
-    names = [unit.name for unit in suite.lost]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    what = "the file is gone with" if suite.file.gone else "gone are"
-    return f"{what} {_number(len(names), 'test')}: {', '.join(names[:NAMED])}{more}"
+def _compared(suite: Suite, old: Unit, new: Unit, severity: Severity) -> Iterator[Finding]:
+    what = f"`{new.name}`"
+    severity = severity if _comparable(old, new) else Severity.MAJOR
+    if old.checks and not new.checks:
+        message = f"{what} checks nothing any more; it had {_number(old.checks, 'check')}"
+        yield _finding(Severity.BLOCKER, "test-emptied", suite, new.line, message)
+    elif new.checks < old.checks and new.weight < old.weight:
+        message = f"{what} has {_number(new.checks, 'check')} instead of {old.checks}"
+        yield _finding(severity, "test-weakened", suite, new.line, message)
+    if new.cases is not None and old.cases is not None and new.cases < old.cases:
+        message = f"{what} is run with {_number(new.cases, 'case')} instead of {old.cases}"
+        yield _finding(severity, "test-cases-removed", suite, new.line, message)
+    if new.skips > old.skips:
+        yield _finding(Severity.BLOCKER, "test-skipped", suite, new.line, f"{what} is skipped or may fail")
+    elif new.maybe > old.maybe:
+        message = f"{what} is skipped on a condition"
+        yield _finding(Severity.MAJOR, "test-skipped", suite, new.line, message)
+
+
+def _listed(units: Sequence[Unit]) -> str:
+    more = f" and {len(units) - NAMED} more" if len(units) > NAMED else ""
+    return f"{_number(len(units), 'test')}: {', '.join(unit.name for unit in units[:NAMED])}{more}"
 
 
 def _number(number: int, word: str) -> str:

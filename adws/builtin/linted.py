@@ -53,23 +53,28 @@ def _ruff(root: Path, paths: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
 def _finding(file: File, entry: Mapping[str, Any]) -> Iterator[Finding]:
     code, line = entry["code"], entry["location"]["row"]
     syntax = code in SYNTAX
+    grave = syntax or bool(GRAVE.match(code))
+    caused = line in file.added
     if syntax:
-        counts = line in file.added or tested.python(file.old) is not None
-    else:
-        counts = line in file.added or (code == "F821" and _was_bound(file.old, entry["message"]))
-    if counts:
-        severity = Severity.BLOCKER if syntax or GRAVE.match(code) else Severity.MINOR
+        caused = caused or tested.python(file.old) is not None
+    elif code == "F821":
+        grave = _undone(file.old, entry["message"])
+        caused = caused or grave
+    if caused:
+        severity = Severity.BLOCKER if grave else Severity.MINOR
         rule = "syntax-error" if syntax else code
         yield Finding(severity=severity, rule=rule, path=file.path, line=line, message=entry["message"])
 
 
-def _was_bound(old: str, message: str) -> bool:
-    """The undefined name that ruff complains of was defined before: what defined it was taken away."""
+def _undone(old: str, message: str) -> bool:
+    """The change made the name undefined: it was defined before, or it was not used."""
     quoted = re.search(r"`(\w+)`", message)
     tree = tested.python(old)
     if not quoted or tree is None:
-        return False
-    return any(quoted[1] in _bound(node) for node in ast.walk(tree))
+        return True
+    nodes = list(ast.walk(tree))
+    used = any(isinstance(node, ast.Name) and node.id == quoted[1] for node in nodes)
+    return not used or any(quoted[1] in _bound(node) for node in nodes)
 
 
 def _bound(node: ast.AST) -> Iterator[str]:

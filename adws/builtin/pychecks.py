@@ -6,11 +6,10 @@ import ast
 import re
 from collections.abc import Iterable, Sequence
 
+from adws.builtin.skipped import name_of
+
 CHECKING = re.compile(
     r"_*(assert|check|expect|verify|should|ensure|must_|fail$|raises$|warns$|deprecated_call$|approve)", re.I
-)
-SKIPPING = frozenset(
-    {"skip", "skipif", "skipIf", "skipUnless", "skipTest", "SkipTest", "xfail", "expectedFailure"}
 )
 ENDING = frozenset({"skip", "skipTest", "xfail", "exit", "fail"})
 SWALLOWED = frozenset({"Exception", "BaseException", "AssertionError"})
@@ -58,39 +57,26 @@ def _statement(node: ast.stmt, helpers: frozenset[str]) -> int:
     return _calls([node], helpers)
 
 
-def skips(nodes: Iterable[ast.AST]) -> int:
-    """Marks and calls that take a test out, or let it fail."""
-    return sum(_name(part) in SKIPPING for node in nodes for part in ast.walk(node) if _refers(part))
-
-
-def _refers(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute | ast.Name)
-
-
 def _calls(nodes: Iterable[ast.AST], helpers: frozenset[str]) -> int:
     calls = (part for node in nodes for part in ast.walk(node) if isinstance(part, ast.Call))
-    return sum(1 for call in calls if _checks(call, helpers))
+    return sum(_checked(call, helpers) for call in calls)
 
 
-def _checks(call: ast.Call, helpers: frozenset[str]) -> bool:
-    name = _name(call.func)
+def _checked(call: ast.Call, helpers: frozenset[str]) -> int:
+    """What a call checks: `raises(E, match=...)` is two checks, `self.assertTrue(True)` is none."""
+    name = name_of(call.func)
     if not (CHECKING.match(name) or name in helpers):
-        return False
+        return 0
     constant = call.args and all(isinstance(arg, ast.Constant) for arg in call.args)
-    return not (constant and isinstance(call.func, ast.Attribute) and _name(call.func.value) == "self")
-
-
-def _name(node: ast.AST) -> str:
-    """The last part of a dotted name; empty for anything else."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
+    if constant and isinstance(call.func, ast.Attribute) and name_of(call.func.value) == "self":
+        return 0
+    return 1 + any(keyword.arg == "match" for keyword in call.keywords)
 
 
 def _ends(node: ast.stmt) -> bool:
     """What stands behind it is not reached."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        return _name(node.value.func) in ENDING
+        return name_of(node.value.func) in ENDING
     return isinstance(node, ast.Return | ast.Raise | ast.Continue | ast.Break)
 
 
@@ -121,12 +107,12 @@ def _is_always_true(test: ast.expr) -> bool:
 def _swallows(handler: ast.ExceptHandler, helpers: frozenset[str]) -> bool:
     """It takes a failed assertion for nothing."""
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    catches = any(kind is None or _name(kind) in SWALLOWED for kind in kinds)
+    catches = any(kind is None or name_of(kind) in SWALLOWED for kind in kinds)
     raises = any(isinstance(part, ast.Raise) for statement in handler.body for part in ast.walk(statement))
     return catches and not raises and not count(handler.body, helpers)
 
 
 def _suppresses(item: ast.expr) -> bool:
-    if not isinstance(item, ast.Call) or _name(item.func) != "suppress":
+    if not isinstance(item, ast.Call) or name_of(item.func) != "suppress":
         return False
-    return any(_name(arg) in SWALLOWED for arg in item.args)
+    return any(name_of(arg) in SWALLOWED for arg in item.args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 
-from adws.builtin import pychecks, tested
+from adws.builtin import pychecks, skipped, tested
 from adws.builtin.tested import Unit
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -30,28 +30,35 @@ def units(text: str, helping: frozenset[str]) -> dict[str, Unit] | None:
     tree = tested.python(text)
     if tree is None:
         return None
-    constants = {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    loose = [node for node in tree.body if not isinstance(node, Function | ast.ClassDef)]
-    outer = pychecks.skips(node for node in loose if not isinstance(node, ast.Import | ast.ImportFrom))
+    constants = dict(_constants(tree))
     found = {
         name: _unit(name, node, owners, constants, helping) for name, node, owners in _functions(tree.body)
     }
-    found[MODULE] = Unit(
+    found[MODULE] = _module(tree, constants, helping)
+    return found
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """What the module's names stand for."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            yield from ((target.id, node.value) for target in node.targets if isinstance(target, ast.Name))
+
+
+def _module(tree: ast.Module, constants: Mapping[str, ast.expr], helping: frozenset[str]) -> Unit:
+    loose = [node for node in tree.body if not isinstance(node, Function | ast.ClassDef)]
+    marks = [constants["pytestmark"]] if "pytestmark" in constants else []
+    skips, maybe = skipped.count(marks, [node for node in loose if not isinstance(node, ast.Assign)])
+    return Unit(
         name=MODULE,
         line=1,
         is_test=False,
         checks=pychecks.count(loose, helping),
-        skips=outer,
-        cases=None,
+        skips=skips,
+        maybe=maybe,
+        cases=1,
         body="",
     )
-    return found
 
 
 def _functions(
@@ -75,12 +82,15 @@ def _unit(
     helping: frozenset[str],
 ) -> Unit:
     marks = [*node.decorator_list, *(mark for owner in owners for mark in owner.decorator_list)]
+    marks = [constants.get(mark.id, mark) if isinstance(mark, ast.Name) else mark for mark in marks]
+    skips, maybe = skipped.count(marks, node.body)
     return Unit(
         name=name,
         line=node.lineno,
         is_test=node.name.startswith("test") and all(map(_is_collected, owners)),
         checks=pychecks.count(node.body, helping - {node.name}),
-        skips=pychecks.skips([*marks, *node.body]),
+        skips=skips,
+        maybe=maybe,
         cases=_cases(marks, constants),
         body="\n".join(map(ast.unparse, node.body)),
     )

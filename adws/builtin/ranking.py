@@ -51,12 +51,13 @@ def ranked(title: str, sketches: Sequence[Sketch], gains: Sequence[Mapping[str, 
     defining = Counter(name for sketch in sketches for name in sketch.defines)
     meaning = Counter(path for sketch in sketches for path in sketch.meant)
     weights = [ASIDE if _is_aside(sketch.path, title) else 1.0 for sketch in sketches]
-    by_words = [weight * sum(gain.values()) for weight, gain in zip(weights, gains, strict=True)]
+    # fsum: the order of a set must not show in the last digit
+    by_words = [weight * math.fsum(gain.values()) for weight, gain in zip(weights, gains, strict=True)]
     top = max(by_words, default=0.0) or 1.0
     found = []
     for sketch, gain, weight, score in zip(sketches, gains, weights, by_words, strict=True):
         # a name that many files define, or a path that fits many, tells little of each
-        defines = sum(1 / (1 + math.log(defining[name])) for name in sketch.defines)
+        defines = math.fsum(1 / (1 + math.log(defining[name])) for name in sketch.defines)
         meant = max((1 / meaning[path] for path in sketch.meant), default=0.0)
         score += top * (weight * DEFINES * min(defines, 2.0) + MEANT * meant)
         if score > 0:

@@ -32,6 +32,8 @@ NAME = r"([\w.-]*(?:passw(?:or)?d|passphrase|secret|api_?key|auth_?token|access_
 SET = r"""["']?\s*(?::\s*\w+\s*)?(?:=>|:=|=|:)\s*[bru]?"""
 QUOTED = re.compile(NAME + SET + r"""["']([^"'\s]{8,128})["']""", re.IGNORECASE)
 BARE = re.compile(NAME + r"\s*[=:]\s*([^\s\"'#]{12,128})\s*$", re.IGNORECASE)
+IN_TESTS = re.compile(r"(^|/)(tests?|testdata|fixtures|examples?|__tests__)/")
+"""Where keys are made up, as a server in a test needs one."""
 SETTINGS = re.compile(r"(^|/)\.env|\.(env|ini|cfg|conf|properties|ya?ml|toml)$")
 PLACEHOLDER = re.compile(
     r"(?i)example|sample|dummy|fake|test|placeholder|change.?me|your|insert|redacted|secret|passw|token|key"
@@ -54,11 +56,16 @@ def _line(file: File, lines: Sequence[str], number: int) -> Iterator[Finding]:
     begun = PRIVATE.match(line)
     following = lines[number] if number < len(lines) else ""
     if begun and (BASE64.match(begun[1]) or BASE64.match(following)):
-        yield _finding(Severity.BLOCKER, file, number, "a private key")
+        severity = Severity.MAJOR if IN_TESTS.search(file.path) else Severity.BLOCKER
+        yield _finding(severity, file, number, "a private key")
     shapes = (QUOTED, BARE) if SETTINGS.search(file.path) else (QUOTED,)
     for name, value in (found.groups() for shape in shapes for found in shape.finditer(line)):
         if is_random(value) and not PLACEHOLDER.search(value):
-            severity = Severity.MINOR if counted.is_test(file.path) else Severity.BLOCKER
+            severity = (
+                Severity.MINOR
+                if IN_TESTS.search(file.path) or counted.is_test(file.path)
+                else Severity.BLOCKER
+            )
             yield _finding(severity, file, number, f"`{name}` is given a value of {len(value)} characters")
 
 

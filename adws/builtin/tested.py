@@ -18,11 +18,18 @@ class Unit:
     checks: int
     """How many assertions and the like can be reached in it, without those that are always true."""
     skips: int
-    """How many marks and calls say that it is not run, or may fail."""
+    """How many marks and calls say that it is not run, or may fail, where these tests are usually run."""
+    maybe: int
+    """How many say so for some other place only."""
     cases: int | None
     """How often it is run with different data; None where only running it can tell."""
     body: str
     """Its text, to know it by under another name."""
+
+    @property
+    def weight(self) -> int:
+        """The checks that are made when it is run with each of its cases."""
+        return self.checks * (1 if self.cases is None else self.cases)
 
 
 Units = Mapping[str, Unit]

@@ -38,9 +38,7 @@ def load(source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str | 
     agents, defaults = top.get("agents", {}), top.get("defaults", {})
     if defaults.get("agent", "") not in ("", *agents):
         unknown = defaults["agent"]
-        root.at("defaults", "agent").wrong(
-            f"unknown agent `{unknown}` in `defaults`", word=unknown, known=agents
-        )
+        root.at("defaults").at("agent").wrong(f"unknown agent `{unknown}`", word=unknown, known=agents)
     given = phases.Given(defaults=defaults, agents=agents, instead=agent, folders=prompt_dirs)
     found = phases.read(top.get("phases", []), given)
     pipeline = Pipeline(
@@ -56,9 +54,8 @@ def load(source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str | 
     if root.source.problems:
         raise root.source.error(*root.source.problems)
     if agent and agent not in agents:
-        raise UserError(
-            f"{name}: unknown agent `{agent}`{suggest(agent, agents)} (known: {', '.join(agents)})"
-        )
+        there = f"(agents there: {', '.join(agents) or 'none'})"
+        raise UserError(f"{name}: unknown agent `{agent}`{suggest(agent, agents)} {there}")
     return pipeline
 
 
@@ -75,7 +72,7 @@ def _wanted(key: Text, node: Node, found: Collection[str]) -> tuple[str, ...]:
 
 
 def _agents(node: Node, key: str) -> dict[str, Agent]:
-    return {str(name): phases.read_agent(name, agent) for name, agent in values.entries(node, key)}
+    return {str(name): phases.read_agent(name, agent) for name, agent in values.entries(node, f"`{key}`")}
 
 
 def _branch(node: Node, key: str) -> str:
@@ -98,9 +95,9 @@ def _version(node: Node, key: str) -> None:
 _TOP: dict[str, values.Reader] = {
     "version": _version,
     "agents": _agents,
-    "defaults": partial(values.section, readers=phases.DEFAULTS),
+    "defaults": lambda node, key: values.section(node, f"`{key}`", phases.DEFAULTS),
     "max-parallel": partial(values.integer, low=1, high=64),
     "timeout": values.duration,
-    **dict.fromkeys(("phases", "workflows"), values.entries),
-    "merge": partial(values.section, readers={"into": _branch}),
+    **dict.fromkeys(("phases", "workflows"), lambda node, key: values.entries(node, f"`{key}`")),
+    "merge": lambda node, key: values.section(node, f"`{key}`", {"into": _branch}),
 }

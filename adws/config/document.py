@@ -27,7 +27,7 @@ _BEGAN = re.compile("quoted|flow|an? (alias|anchor|tag)|simple key")
 """Mistakes that are to be shown where they began, not where PyYAML noticed them."""
 _HINTS = (
     ("quoted scalar.*end of stream", "this quote is never closed"),
-    ("flow (sequence|mapping)", "this bracket is not closed, or a `,` is missing in it"),
+    ("flow ", "this bracket is not closed, or a `,` is missing in it"),
     ("an? (alias|anchor|tag)", "a value cannot begin with `*`, `&` or `!`; put it in quotes"),
     ("cannot start any token", "a value cannot begin with this character; put it in quotes"),
     ("mapping values", "a `: ` where no key can be; quote a value that has one, or check the indentation"),
@@ -52,7 +52,7 @@ class Source:
 
     def _render(self, line: int, column: int, message: str) -> str:
         start = max(0, column - 80)  # a file may be one long line
-        text = "".join(self.lines[line : line + 1])[start : start + 120]
+        text = self.lines[line][start : start + 120]
         said = _printable(f"{self.name}:{line + 1}:{column + 1}: {message}")
         return f"{said}\n{line + 1:>7} | {_printable(text)}\n{'':7} | {' ' * (column - start)}^"
 
@@ -78,12 +78,9 @@ class Node:
         quoted = f"{'' if self.plain else 'the text '}`{self[:100]}`"
         return "nothing" if self.empty or not self.strip() else quoted
 
-    def at(self, *keys: str) -> Node:
-        """The value below these keys, or what is nearest to it."""
-        node = self
-        for key in keys:
-            node = node.get(key, node) if isinstance(node, Map) else node
-        return node
+    def at(self, key: str) -> Node:
+        """The value of the key, or the nearest there is to it."""
+        return self.get(key, self) if isinstance(self, Map) else self
 
     def wrong(self, message: str, *, word: str = "", known: Iterable[str] = ()) -> None:
         """Note a problem; `word` is looked up in `known` for a "did you mean"."""
@@ -112,18 +109,16 @@ def parse(source: bytes, name: str) -> Node:
         text = source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
-    file = Source(name, _BREAK.split(text))
+    file = Source(name, [*_BREAK.split(text), ""])  # libyaml also names the line behind the last
     if bad := _FORBIDDEN.search(text):
         *above, line = _BREAK.split(text[: bad.start()])
-        raise file.error(
-            (len(above), len(line), f"the character U+{ord(bad[0]):04X} cannot be in a pipeline")
-        )
+        raise file.error((len(above), len(line), f"U+{ord(bad[0]):04X} is no character for a pipeline"))
     events = _events(text, file)
     try:
         roots = [_node(events, event, file) for event in events]
     except yaml.MarkedYAMLError as error:
         raise file.error(_explain(error, file)) from None
-    if not roots:
+    if not roots or roots[0].empty:
         raise UserError(f"{name}: empty; a pipeline begins with `version: 1`")
     return roots[0]
 
@@ -131,17 +126,15 @@ def parse(source: bytes, name: str) -> Node:
 def _events(text: str, source: Source) -> Iterator[Any]:
     """What the one document consists of; stops at the first thing that is not allowed."""
     depth = documents = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+    for event in events:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         documents += isinstance(event, yaml.DocumentStartEvent)
         fault = (
             (depth > MAX_DEPTH and "nested too deep for a pipeline")
             or (documents > 1 and "a second document begins here; a pipeline is one")
-            or (
-                getattr(event, "anchor", None)
-                and "`&` and `*` share values; use `defaults`, or quote the text"
-            )
-            or (getattr(event, "tag", None) and "`!` begins a tag, and a pipeline has none; quote the text")
+            or (getattr(event, "anchor", None) and "`&` and `*` share values; use `defaults`, or quotes")
+            or (getattr(event, "tag", None) and "`!` begins a tag, and a pipeline has none; use quotes")
         )
         if fault:
             raise source.error((event.start_mark.line, event.start_mark.column, fault))
@@ -151,7 +144,8 @@ def _events(text: str, source: Source) -> Iterator[Any]:
 
 def _node(events: Iterator[Any], event: Any, source: Source) -> Node:
     """The value that begins with `event`. Recursion is safe: `_events` ends at MAX_DEPTH."""
-    node: Any
+    node: Node
+    line, column = event.start_mark.line, event.start_mark.column
     if isinstance(event, yaml.ScalarEvent):
         node = Text(event.value)
         node.plain = not event.style
@@ -160,20 +154,19 @@ def _node(events: Iterator[Any], event: Any, source: Source) -> Node:
         while not isinstance(child := next(events), yaml.CollectionEndEvent):
             children.append(_node(events, child, source))
         node = List(children) if isinstance(event, yaml.SequenceStartEvent) else _map(children)
-    node.line, node.column, node.source = event.start_mark.line, event.start_mark.column, source
+    node.line, node.column, node.source = line, column, source
     if isinstance(node, Text) and _NEVER.search(node):
         node.wrong("there is a character in it that no command and no file name can have")
     return node
 
 
 def _map(children: list[Node]) -> Map:
-    found = Map()
+    found, first = Map(), dict[str, Text]()
     for key, value in zip(children[::2], children[1::2], strict=True):
         if not isinstance(key, Text) or not key:
             key.wrong("a key has to be a word")
-        elif key in found:
-            first = next(known for known in found if known == key)
-            key.wrong(f"{key.shown} is already on line {first.line + 1}; remove one of the two")
+        elif first.setdefault(key, key) is not key:
+            key.wrong(f"`{key}` is already on line {first[key].line + 1}; remove one of the two")
         else:
             found[key] = value
     return found
@@ -182,7 +175,7 @@ def _map(children: list[Node]) -> Map:
 def _explain(error: yaml.MarkedYAMLError, source: Source) -> tuple[int, int, str]:
     """Where a syntax error really is, and what it means."""
     said = f"{error.context}: {error.problem}"
-    mark: Any = error.context_mark if _BEGAN.search(said) else error.problem_mark
+    mark: Any = (_BEGAN.search(said) and error.context_mark) or error.problem_mark
     tab = source.lines[mark.line][mark.column : mark.column + 1] == "\t"
     hints = (hint for pattern, hint in _HINTS if re.search(pattern, said))
     hint = "a tab; indent with spaces" if tab else next(hints, f"not YAML: {error.problem}")

@@ -87,13 +87,11 @@ def _phase(key: Text, node: Node, own: Mapping[str, Any], given: Given) -> Phase
 
 def _check_work(key: Text, node: Node, own: Mapping[str, Any]) -> None:
     if ("run" in own) == ("prompt" in own):
-        has = (
-            "both `run` and `prompt`; keep one" if "run" in own else "neither `run` nor `prompt`; give it one"
-        )
+        has = "both `run` and `prompt`; keep one" if "run" in own else "no `run` and no `prompt`; give it one"
         key.wrong(f"phase `{key}` has {has}")
     if "evidence" in own and "prompt" in own:
-        place = node.at("evidence")
-        place.wrong("an agent's own report is not evidence; put the tests into a phase with `run`")
+        said = "an agent's own report is not evidence; put the tests into a phase with `run`"
+        node.at("evidence").wrong(said)
     for odd in ("agent", "model"):
         if odd in own and "run" in own:
             node.at(odd).wrong(f"`{odd}` is for a phase with a `prompt`, and `{key}` has `run`; remove it")
@@ -131,7 +129,7 @@ def _prompt(node: Node, name: str, folders: Sequence[Path]) -> str:
 
 
 def _order(needs: Mapping[str, Sequence[Text]]) -> list[str]:
-    """No recursion: a chain can be as long as a file. Of what hangs together only the first cycle is noted."""
+    """No recursion: a chain is as long as it likes. Of what hangs together only the first cycle is noted."""
     done: dict[str, None] = {}
     for start in needs:
         path = {} if start in done else {start: iter(needs[start])}
@@ -150,5 +148,5 @@ def _order(needs: Mapping[str, Sequence[Text]]) -> list[str]:
                 need.wrong(f"phase `{need}` needs itself: `{cycle}`; remove one of these needs")
                 sound = False
             elif need not in done and need not in path:
-                path[need] = iter(needs[need])
+                path[str(need)] = iter(needs[need])
     return list(done)

@@ -44,7 +44,7 @@ def section(node: Node, what: str, readers: Mapping[str, Reader]) -> dict[str, A
             found[key.replace("-", "_")] = readers[key](value, key)
         else:
             word = next((ours for ours, theirs in SYNONYMS.items() if key in theirs), key)
-            key.wrong(f"unknown key {key.shown} in {what}", word=word, known=readers)
+            key.wrong(f"unknown key `{key}` in {what}", word=word, known=readers)
     return found
 
 
@@ -61,9 +61,7 @@ def entries(node: Node, what: str) -> list[tuple[Text, Node]]:
 
 def name(key: Text, kind: str, reserved: frozenset[str] = RESERVED) -> str:
     if not re.fullmatch("[a-z][a-z0-9_]{0,62}", key):
-        key.wrong(
-            f"{key.shown} cannot name {kind}: a small letter first, then also digits and `_`; 63 at most"
-        )
+        key.wrong(f"{key.shown} cannot name {kind}: at most 63 small letters, digits and `_`, a letter first")
     elif key in reserved:
         key.wrong(f"`{key}` is reserved; give {kind} another name")
     return key[:63]
@@ -115,16 +113,14 @@ def env(node: Node, key: str) -> Pairs:
         node.wrong(f"`{key}` has to be a mapping (`NAME: value`), not {node.shown}")
     for name, value in found.items():
         if not re.fullmatch("(?!ADW_)[A-Za-z_][A-Za-z0-9_]*", name):
-            name.wrong(
-                f"{name.shown} cannot be a variable: letters, digits, `_`, but no digit first and no `ADW_`"
-            )
+            name.wrong(f"{name.shown} cannot be a variable: letters, digits, `_`; no digit first, no `ADW_`")
         if not isinstance(value, Text):
             value.wrong(f"`{name}` has to be text, not {value.shown}")
     return tuple(sorted((str(name), str(value)) for name, value in found.items()))
 
 
 def command(node: Node, key: str, *, known: tuple[str, ...]) -> tuple[str, ...]:
-    """A list of arguments that have nothing in braces but what is `known`; all but the program may be blank."""
+    """A list of arguments with nothing in braces but what is `known`; all but the program may be blank."""
     if not isinstance(node, List) or not node:
         node.wrong(f"`{key}` has to be a list that begins with a program, not {node.shown}")
         return ()
