@@ -48,7 +48,7 @@ check: $(STAMP)  ## lint, format, types, layers, dead code, dependencies; takes 
 
 test: $(STAMP)  ## the quick tests, with coverage
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -n auto -m 'not slow'
+	@COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/coverage run -m pytest -q -n auto -m 'not slow'
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 

@@ -113,7 +113,7 @@ def _execute(
 ) -> str:
     """Run the command in its workspace, under the supervisor; why it did not pass, empty when it did."""
     _hand_over(run, state, phase, place)
-    argv, stdin = agents.command(phase, adw_id=run.id, prompt=place.io / "prompt.md")
+    argv, stdin = agents.command(phase, adw_id=run.id, prompt=place.io / "prompt.md", out=place.out)
     if phase.agent and keep_prompt:
         (keep_prompt / "prompt.md").write_bytes((place.io / "prompt.md").read_bytes())
     left = max(run.deadline - time.monotonic(), 0.0)

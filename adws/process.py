@@ -175,6 +175,7 @@ def die_with_parent() -> None:
     """In a multiprocessing worker: end when the parent does, even by `kill -9`; elsewhere nothing.
 
     The lifelines do the rest. Without it doit's workers outlive doit, end their phases and wait for ever.
+    So does one that has not called it yet: call it when a worker starts, not with its first task.
     """
     parent = multiprocessing.parent_process()
     if parent is None or any(thread.name == "die-with-parent" for thread in threading.enumerate()):

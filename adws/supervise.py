@@ -44,9 +44,7 @@ NEVER = float("inf")
 
 
 def main() -> None:
-    options = json.loads(
-        sys.stdin.readline()
-    )  # fails when the caller died first: then there is nothing to do
+    options = json.loads(sys.stdin.readline())  # if the caller died first, this fails, and that is all
     for fd in options.pop("keep"):
         os.set_inheritable(fd, False)  # for us to hold, not for the command to see
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as a caller may have it, the kernel would reap
@@ -88,40 +86,32 @@ def _guard(inner: int, proof: bool) -> None:
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)  # from now on the pid may be somebody else's
     orphans, give_up_at = Tree(0, proof), time.monotonic() + PATIENCE
-    while orphans.reap() and time.monotonic() < give_up_at:
+    while proof and orphans.reap() and time.monotonic() < give_up_at:
         orphans.kill()
         time.sleep(PAUSE)
 
 
 def _supervise(
-    ends: dict[int, str],
-    proof: bool,
-    *,
-    argv: list[str],
-    cwd: str,
-    env: dict[str, str],
-    stdin: str,
-    **limits: float,
+    ends: dict[int, str], proof: bool, *, timeout: float, grace: float, **command: Any
 ) -> dict[str, Any]:
     """Run the command until nothing of it is left. `ends`: descriptors that end it by hanging up, and why."""
     log, wakeup = Log(sys.argv[1]), _wakeup()
     try:
-        leader, output = _start(argv, cwd, env, stdin)
+        leader, output = _start(**command)
     except (OSError, ValueError) as error:
-        return {"reason": "could_not_start", "detail": _why_not(argv, error)}
-    run = Run(Tree(leader, proof), **limits)
+        return {"reason": "could_not_start", "detail": _why_not(command["argv"], error)}
+    run = Run(Tree(leader, proof), timeout, grace)
     poller = select.poll()
     for fd in (*ends, wakeup, output):
         poller.register(fd, select.POLLIN)
     while run.goes_on():
         for fd, _ in poller.poll(run.milliseconds()):
-            if fd == output:
-                if not _pump(output, log):
-                    poller.unregister(output)
+            if fd == output and not _pump(output, log):
+                poller.unregister(output)
             elif fd == wakeup:
                 for number in set(os.read(wakeup, PIECE)).intersection(STOPS):
                     run.end("stopped", signal=_name(number))
-            else:
+            elif fd in ends:
                 poller.unregister(fd)
                 run.end(ends[fd])
     _pump(output, log)  # what is still in the pipe, now that nobody can fill it
@@ -148,14 +138,10 @@ def _start(argv: list[str], cwd: str, env: dict[str, str], stdin: str) -> tuple[
     source = os.open(stdin, os.O_RDONLY)
     output, writing = os.pipe()
     os.set_blocking(output, False)
-    leader = os.posix_spawnp(
-        argv[0],
-        argv,
-        env,
-        file_actions=[(os.POSIX_SPAWN_DUP2, fd, to) for fd, to in ((source, 0), (writing, 1), (writing, 2))],
-        setsid=True,
-        setsigdef=signal.valid_signals(),  # Python ignores SIGPIPE, nohup SIGHUP, a shell's `&` SIGINT
-    )
+    to = [(os.POSIX_SPAWN_DUP2, fd, stream) for fd, stream in ((source, 0), (writing, 1), (writing, 2))]
+    # all signals, since Python ignores SIGPIPE, nohup SIGHUP, and a shell's `&` SIGINT
+    default = signal.valid_signals()
+    leader = os.posix_spawnp(argv[0], argv, env, file_actions=to, setsid=True, setsigdef=default)
     os.close(source)
     os.close(writing)
     return leader, output
@@ -190,7 +176,7 @@ def _pump(output: int, log: Log) -> bool:
 class Run:
     """How one command is going. Only the first `end` counts: it gives the reason and sets the clock."""
 
-    def __init__(self, tree: Tree, *, timeout: float, grace: float) -> None:
+    def __init__(self, tree: Tree, timeout: float, grace: float) -> None:
         self.tree, self.timeout, self.grace = tree, timeout, grace
         self.started = time.monotonic()
         self.ask_at, self.kill_at, self.give_up_at = self.started + timeout, NEVER, NEVER

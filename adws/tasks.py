@@ -47,10 +47,20 @@ multiprocessing.util.register_after_fork(process.die_with_parent, lambda die_wit
 
 def load(argv: Sequence[str]) -> Session:
     """The session for a command line: everything checked, nothing created yet."""
+    _open_standard_streams()
     git.clean_environment()
     # doit changes into the folder of dodo.py; the user's paths are relative to where they stand
     asked = call.read(argv, Path(doit.get_initial_workdir() or Path.cwd()))
     return Session(asked, *call.read_pipeline(asked))
+
+
+def _open_standard_streams() -> None:
+    """Where the caller closed one of the first three descriptors, a lock or a pipe of ours would take its place."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free one
 
 
 @contextlib.contextmanager
@@ -244,6 +254,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             why = f"{self.lost}; what it was doing was stopped"
         elif self.stopped:
             why = f"stopped by {signal.Signals(self.stopped).name}; the same command goes on from here"
+        if self.stopped:
+            process.stop()  # what thread workers run; process workers died of the signal, and theirs with them
         with contextlib.suppress(BrokenPipeError):
             self.console.finish(self.session.run, self.order, self._again(), why)
         self.holding.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adws.model import Phase
 
-PLACEHOLDERS = ("python", "phase", "model", "prompt", "adw_id")
+PLACEHOLDERS = ("python", "phase", "model", "prompt", "adw_id", "out")
 """What may stand in braces in a command that is a list; `prompt` (a path) only in an agent's."""
 VARIABLES = ("adw_id", "phase", "issue", "needs", "out")
 """What may stand in braces in a prompt."""
@@ -17,7 +17,7 @@ BRACES = re.compile(r"\{([a-z_]+)\}")
 """A name in braces; all other braces are text."""
 
 
-def command(phase: Phase, *, adw_id: str, prompt: Path) -> tuple[list[str], Path | None]:
+def command(phase: Phase, *, adw_id: str, prompt: Path, out: Path) -> tuple[list[str], Path | None]:
     """The arguments that start a phase, and the file to give it as standard input, if any.
 
     A phase's string is for the shell and is not touched. An agent that does not name `{prompt}` reads the
@@ -33,6 +33,7 @@ def command(phase: Phase, *, adw_id: str, prompt: Path) -> tuple[list[str], Path
         "model": phase.model or "",
         "prompt": str(prompt),
         "adw_id": adw_id,
+        "out": str(out),
     }
     by_file = any("{prompt}" in part for part in parts)
     return [_fill(part, values) for part in parts], prompt if phase.agent and not by_file else None

@@ -16,7 +16,7 @@ from adws.model import Agent, Phase
 WORKFLOW = "sdlc"
 """The one workflow of a pipeline that names none; it wants every phase."""
 _RESERVED = values.RESERVED | {WORKFLOW}
-_list = partial(values.command, known=("python", "phase", "adw_id"))
+_list = partial(values.command, known=("python", "phase", "adw_id", "out"))
 _AGENT: dict[str, values.Reader] = {
     "run": partial(values.command, known=agents.PLACEHOLDERS),
     "model": values.text,

@@ -104,10 +104,10 @@ def test_a_command_is_text_for_the_shell_or_a_list():
         ("run: [a, [b]]", "`run` has to be text, not a list"),
         ("run: [a, b: c]", "`run` has to be text, not a mapping"),
         ("run: {a: b}", "`run` has to be a list that begins with a program, not a mapping"),
-        ("run: [a, '{model}']", "unknown placeholder `{model}` (known: {python} {phase} {adw_id})"),
+        ("run: [a, '{model}']", "unknown placeholder `{model}` (known: {python} {phase} {adw_id} {out})"),
         (
             "run: [a, '{phse}']",
-            "unknown placeholder `{phse}` (known: {python} {phase} {adw_id}); did you mean `{phase}`?",
+            "unknown placeholder `{phse}` (known: {python} {phase} {adw_id} {out}); did you mean `{phase}`?",
         ),
         ("run: x, agent: b", "`agent` is for a phase with a `prompt`, and `a` has `run`; remove it"),
         ("run: x, model: b", "`model` is for a phase with a `prompt`, and `a` has `run`; remove it"),
@@ -148,7 +148,7 @@ def test_a_prompt_needs_an_agent_that_is_there(written: str, said: str):
     ],
 )
 def test_an_agent_is_a_command(agents: str, said: str | None):
-    known = "(known: {python} {phase} {model} {prompt} {adw_id})"
+    known = "(known: {python} {phase} {model} {prompt} {adw_id} {out})"
     expected = said or f"unknown placeholder `{{prompts}}` {known}; did you mean `{{prompt}}`?"
     assert complaint("run: x", more=f"agents: {agents}") == expected
 
