@@ -55,7 +55,7 @@ def load(argv: Sequence[str]) -> Session:
 
 
 def _open_standard_streams() -> None:
-    """Where the caller closed one of the first three descriptors, a lock or a pipe of ours would take its place."""
+    """Where the caller closed one of the first three, a lock or a pipe of ours would take its place."""
     for fd in range(3):
         try:
             os.fstat(fd)
@@ -217,6 +217,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         run = Run(repo=repo, pipeline=session.pipeline, id=session.call.adw_id, deadline=session.deadline)
         issue = call.read_issue(session.call)
         self.holding.enter_context(runs.lock(repo, run.id))
+        runs.folder(repo, run.id)
         runs.begin(run, session.source, issue)
         session.run = run
         self.console.begin(run)
@@ -255,9 +256,12 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         elif self.stopped:
             why = f"stopped by {signal.Signals(self.stopped).name}; the same command goes on from here"
         if self.stopped:
-            process.stop()  # what thread workers run; process workers died of the signal, and theirs with them
-        with contextlib.suppress(BrokenPipeError):
+            process.stop()  # what thread workers run; process workers are dead, and theirs with them
+        try:
             self.console.finish(self.session.run, self.order, self._again(), why)
+        except (OSError, git.GitError, UserError) as error:
+            print(f"the report cannot be made: {error}", file=sys.stderr)
+            self.code = ERROR
         self.holding.close()
         self.code = max(self.code, ERROR if self.runtime_errors or self.lost else 0)
         # the only way to set the exit code of a plain `doit`, and the end of a KeyboardInterrupt's traceback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from adws.runs import Run
 
 
 class Console:
-    """What has been told so far; every line is flushed, or in a pipe everything would come at the end."""
+    """What has been told so far."""
 
     def __init__(self) -> None:
         self.begun = time.monotonic()
@@ -24,7 +25,7 @@ class Console:
     def begin(self, run: Run) -> None:
         self.begun = time.monotonic()
         base = runs.load(run).base[:12]
-        print(f"run {run.id} on {base} in {run.repo.root}, {run.pipeline.source}", flush=True)
+        _say(f"run {run.id} on {base} in {run.repo.root}, {run.pipeline.source}")
 
     def started(self, name: str) -> None:
         self._event(name, "started")
@@ -48,7 +49,16 @@ class Console:
             text.table(rows),
             summary.closing(run, state, rows, again),
         ]
-        print("\n".join([*parts, stopped] if stopped else parts), flush=True)
+        _say("\n".join([*parts, stopped] if stopped else parts))
 
     def _event(self, name: str, said: str) -> None:
-        print(f"[{time.monotonic() - self.begun:7.1f}s] {name}: {said}", file=sys.stdout, flush=True)
+        _say(f"[{time.monotonic() - self.begun:7.1f}s] {name}: {said}")
+
+
+def _say(text: str) -> None:
+    """Print, flushed: in a pipe everything would come at the end."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # `| head` has read enough; that is no reason to stop the run
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

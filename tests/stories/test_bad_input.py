@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Project
+from tests.conftest import BIN, Project
 
 ONE = "phases: {build: {run: echo a > a}}"
 
@@ -147,3 +147,15 @@ def test_a_repository_that_cannot_be_written_is_one_line(project: Callable[..., 
     (p.path / ".git/adws").write_text("in the way")
     said = p.doit("sdlc", "ADW_ID=x", status=3)
     assert len(said.splitlines()) == 1
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_run(project: Callable[..., Project]):
+    p = project(ONE)
+    assert "Traceback" not in p.run("sh", "-c", "doit sdlc ADW_ID=x | head -n 1", PATH=f"{BIN}:{p.env['PATH']}")
+    assert "a" in p.tree("adw/x")
+
+
+def test_closed_standard_streams_are_no_obstacle(project: Callable[..., Project]):
+    p = project(ONE)
+    p.run("sh", "-c", "doit sdlc ADW_ID=x <&- >&- 2>&-", PATH=f"{BIN}:{p.env['PATH']}")
+    assert "a" in p.tree("adw/x")
