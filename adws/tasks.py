@@ -74,6 +74,8 @@ def edge() -> Iterator[None]:
     except (git.GitError, OSError) as error:
         print(error, file=sys.stderr)
         raise SystemExit(UNUSABLE) from None
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 class Session:
@@ -199,6 +201,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.lost = ""
         self.watching = False
         self.holding = contextlib.ExitStack()
+        self.master = os.getpid()
 
     def initialize(self, tasks: Mapping[str, Any], selected: Sequence[str]) -> None:
         due, new = set[str](), set(selected)
@@ -206,9 +209,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             due |= new
             new = {need for name in new for need in tasks[name].task_dep} - due
         self.order = [name for name, task in tasks.items() if task.actions and name in due]
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
         with edge():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, self._stop)
             self._begin()
 
     def _begin(self) -> None:
@@ -247,9 +250,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def complete_run(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        in_flight = sys.exc_info()[1]
-        if self.session.run is None or isinstance(in_flight, Exception):
-            return  # it did not begin, or doit itself failed: its exception goes on its way
+        if self.stopped and self.session.run is None:
+            raise SystemExit(128 + self.stopped)
+        if self.session.run is None or isinstance(sys.exc_info()[1], Exception):
+            return  # it did not begin, or doit itself failed: the exception goes on its way
         why = ""
         if self.lost:
             why = f"{self.lost}; what it was doing was stopped"
@@ -277,6 +281,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         return shlex.join([program, *tasks, *(f"{name}={value}" for name, value in self.session.call.given)])
 
     def _stop(self, number: int, _frame: FrameType | None) -> NoReturn:
+        if os.getpid() != self.master:
+            os._exit(128 + number)  # a worker that was just forked and has not put its own handlers yet
         self.stopped = number
         raise KeyboardInterrupt
 
