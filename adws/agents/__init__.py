@@ -40,7 +40,7 @@ def command(phase: Phase, *, adw_id: str, prompt: Path, out: Path) -> tuple[list
 
 
 def render(phase: Phase, variables: Mapping[str, str]) -> str:
-    """The phase's prompt with its variables filled in, in one pass: nothing is filled into what was filled in."""
+    """The prompt with its variables filled in, in one pass: nothing is filled into what was filled in."""
     return _fill(phase.prompt or "", variables)
 
 

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from adws.builtin import counted, fences, tested
+from adws.builtin import fences, languages, tested
 from adws.builtin.delta import LARGE, File
 from adws.builtin.findings import Finding, Severity
 
@@ -72,7 +72,7 @@ def leftovers(files: Sequence[File]) -> Iterator[Finding]:
                 if number in file.added:
                     yield _finding(severity, "debug-leftover", file, number, f"`{name}` stops every run")
         for suffix, shape, severity, what in LEFT:
-            if suffix.search(file.path) and not counted.is_test(file.path):
+            if suffix.search(file.path) and not languages.is_test(file.path):
                 for number in _matching(file, shape):
                     yield _finding(severity, "debug-leftover", file, number, what)
 

@@ -1,19 +1,19 @@
-"""Test files of any language told by their names, and the units of those that are not Python by counting."""
+"""The units of test files that are not Python, by counting what looks like a test and like a check."""
 
 from __future__ import annotations
 
+import bisect
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
+from adws.builtin.languages import Family
 from adws.builtin.tested import Unit
 
-FOLDER = r"(^|/)(tests?|specs?|__tests__)/(.*/)?[^/]+"
-SLASHES = re.compile(r"(?<!:)//[^\n]*|/\*.*?\*/", re.DOTALL)
-HASHES = re.compile(r"(?<!\S)#[^\n]*")
 MARKS = re.compile(r"(?:^[ \t]*(?:@|#\[|\[)[^\n]*\n)+[ \t]*\Z", re.MULTILINE)
 """The lines with annotations right before a place."""
 GROUP = re.compile(
-    r"^([ \t]*)(?:describe|context|suite|RSpec\.describe)\b[^'\"`\n]*('[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`)", re.M
+    r"^([ \t]*)(?:RSpec\.)?(?:describe|context|suite)\b[^'\"`\n]*('[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`)",
+    re.MULTILINE,
 )
 HELPER = re.compile(
     r"\b(?:function|func|fn|def) (\w+)|\b(?:const|let|var) (\w+) = (?:async )?(?:function\b|\()"
@@ -24,128 +24,57 @@ HEAD = "<head>"
 """The unit of what stands before the first test."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """How a language's test files look; the first group of `test` is a test's name."""
-
-    files: re.Pattern[str]
-    test: re.Pattern[str]
-    check: re.Pattern[str]
-    skip: re.Pattern[str]
-    comment: re.Pattern[str]
-
-
-def _family(
-    files: str | re.Pattern[str], *, test: str, check: str, skip: str, comment: re.Pattern[str] = SLASHES
-) -> Family:
-    return Family(
-        files=re.compile(files),
-        test=re.compile(test, re.MULTILINE),
-        check=re.compile(check),
-        skip=re.compile(skip, re.MULTILINE),
-        comment=comment,
-    )
-
-
-PYTHON = re.compile(rf"(^|/)(test_[^/]*|[^/]*_tests?|tests|conftest)\.py$|{FOLDER}\.py$")
-RUST = re.compile(r"\.rs$")
-FAMILIES = (
-    _family(
-        rf"\.(test|spec)\.[cm]?[jt]sx?$|{FOLDER}\.[cm]?[jt]sx?$",
-        test=r"\b(?:it|test|specify)(?:\.\w+)*\s*\(\s*('[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`)\s*,",
-        check=r"\bexpect\w*\s*\(|\bassert(?:\.\w+)*\s*\(|\.should\b|\bt\.(?:is|not|true|false|\w*[eE]qual|throws\w*)\(",
-        skip=r"(?<![?:] )\b(?:it|test|describe|suite|context)\.(?:skip|todo|only|fails|failing)\b|\b[xf](?:it|describe)\s*\(",
-    ),
-    _family(
-        r"_test\.go$",
-        test=r"^func ((?:Test|Fuzz|Example)\w*)\(",
-        check=r"\b[tb]\.(?:Error|Errorf|Fatal|Fatalf|Fail|FailNow)\b|\b(?:assert|require|is|qt|c)\.\w+\(",
-        skip=r"\b[tb]\.Skip\w*\(",
-    ),
-    _family(
-        RUST,
-        test=r"#\[(?:\w+::)*(?:test|rstest|test_case)\b[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*(?:pub )?(?:async )?fn (\w+)",
-        check=r"\bassert\w*!|\bpanic!|\bunwrap_err\(|\bexpect_err\(|#\[should_panic",
-        skip=r"#\[ignore\b",
-    ),
-    _family(
-        rf"(Tests?|Spec|IT)\.(java|kt|scala|groovy|cs)$|{FOLDER}\.(java|kt|scala|groovy|cs)$",
-        test=r"(?:@(?:Test|ParameterizedTest|RepeatedTest)|\[(?:Fact|Theory|Test|TestMethod))\b[^;{]*?\b"
-        r"(?:void|fun|Task)\s+(`[^`]+`|\w+)",
-        check=r"\bassert\w*\s*[(.]|\bAssert\w*\.|\bverify\s*\(|\bfail\s*\(|\b[sS]hould\w*\b",
-        skip=r"@(?:Disabled|Ignore)\b|\[Ignore\b|\bSkip\s*=",
-    ),
-    _family(
-        rf"_(spec|test)\.rb$|{FOLDER}\.rb$",
-        test=r"^\s*(?:it|specify|test)\s+('[^'\n]*'|\"[^\"\n]*\")|^\s*def (test_\w+)",
-        check=r"\bexpect\b|\bassert\w*|\brefute\w*|\.should\b|\b(?:must|wont)_\w+",
-        skip=r"^\s*(?:xit|xdescribe|xcontext|fit|fdescribe|pending|skip)\b",
-        comment=HASHES,
-    ),
-    _family(
-        rf"_(test|unittest)\.(c|cc|cpp|cxx)$|{FOLDER}\.(c|cc|cpp|cxx|h|hpp)$",
-        test=r"\bTEST(?:_[FP]|_CASE)?\s*\(([^)]*)\)",
-        check=r"\b(?:EXPECT|ASSERT|CHECK|REQUIRE|cr_assert|ck_assert)\w*\s*\(|\bassert\s*\(",
-        skip=r"\bGTEST_SKIP\b|\bDISABLED_",
-    ),
-    _family(
-        rf"Test\.php$|{FOLDER}\.php$",
-        test=r"\bfunction (test\w+)",
-        check=r"(?:->|::)(?:assert|expect)\w+\(",
-        skip=r"\bmarkTest(?:Skipped|Incomplete)\b",
-    ),
-    _family(
-        rf"_test\.exs$|{FOLDER}\.exs$",
-        test=r"^\s*test\s+(\"[^\"\n]*\")",
-        check=r"\b(?:assert|refute)\w*",
-        skip=r"@tag :skip",
-        comment=HASHES,
-    ),
-)
-
-
-def is_test(path: str) -> bool:
-    """Whether the name says that the file is about tests."""
-    known = family(path)
-    if known and known.files is RUST:
-        return bool(re.search(FOLDER, path))
-    return bool(known or PYTHON.search(path))
-
-
-def family(path: str) -> Family | None:
-    """How the tests in the file are told; None where its name says that it has none, or that it is Python."""
-    return next((known for known in FAMILIES if known.files.search(path)), None)
-
-
 def units(text: str, known: Family) -> dict[str, Unit]:
     """By name. What stands between one test's beginning and the next one's belongs to the first."""
     plain = TRIVIAL.sub("", known.comment.sub("", text))
     begins = list(known.test.finditer(plain))
     starts = [_with_marks(plain, found.start()) for found in begins]
-    ends = [*starts[1:], len(plain)]
     head = plain[: starts[0]] if starts else plain
-    helpers = "|".join(sorted({name for found in HELPER.finditer(plain) for name in found.groups() if name}))
-    check = re.compile(rf"{known.check.pattern}|\b(?:{helpers})\(") if helpers else known.check
+    check = _with_helpers(plain, known, begins)
     found = {HEAD: _unit(HEAD, head, known, check, line=1)}
-    for begin, start, end in zip(begins, starts, ends, strict=False):
-        name = _name(plain, begin)
+    names = _names(plain, begins)
+    line, at = 1, 0
+    for begin, name, start, end in zip(begins, names, starts, [*starts[1:], len(plain)], strict=False):
         while name in found:
             name += "'"
-        line = plain.count("\n", 0, begin.start()) + 1
+        line += plain.count("\n", at, begin.start())
+        at = begin.start()
         found[name] = _unit(name, plain[start:end], known, check, line=line)
     return found
 
 
-def _name(plain: str, begin: re.Match[str]) -> str:
-    """A test's name behind those of the groups that it stands in, as the indentation tells."""
-    own = next((group for group in begin.groups() if group), begin[0]).strip("\"'` ")
-    indent = len(begin[0]) - len(begin[0].lstrip()) or begin.start() - plain.rfind("\n", 0, begin.start()) - 1
-    names = [own]
-    for group in reversed(list(GROUP.finditer(plain, 0, begin.start()))):
-        if len(group[1]) < indent:
-            names.append(group[2][1:-1])
-            indent = len(group[1])
-    return " > ".join(reversed(names))
+def _with_helpers(plain: str, known: Family, tests: Sequence[re.Match[str]]) -> re.Pattern[str]:
+    """What checks, and a call of one of the file's own functions that checks something."""
+    own = {test.end(): test for test in tests}
+    functions = list(HELPER.finditer(plain))
+    begins = {found.start() for found in (*tests, *functions)}
+    places = [*sorted(begins), len(plain)]
+    names = set()
+    for found in functions:
+        end = places[bisect.bisect_right(places, found.start(), hi=len(places) - 1)]
+        is_test = any(at in own for at in (found.end(), found.end() + 1))
+        if not is_test and known.check.search(plain, found.end(), end):
+            names.add(found[1] or found[2])
+    called = "|".join(sorted(names))
+    return re.compile(rf"{known.check.pattern}|\b(?:{called})\(") if names else known.check
+
+
+def _names(plain: str, tests: Sequence[re.Match[str]]) -> Iterator[str]:
+    """The tests' names behind those of the groups that they stand in, as the indentation tells."""
+    groups = list(GROUP.finditer(plain))
+    above: list[tuple[int, str]] = []
+    for test in tests:
+        while groups and groups[0].start() < test.start():
+            group = groups.pop(0)
+            above = [*_outside(above, len(group[1])), (len(group[1]), group[2][1:-1])]
+        own = next((part for part in test.groups() if part), test[0]).strip("\"'` ")
+        line = plain[plain.rfind("\n", 0, test.start()) + 1 : test.end()].lstrip("\n")
+        above = _outside(above, len(line) - len(line.lstrip()))
+        yield " > ".join([*(name for _, name in above), own])
+
+
+def _outside(groups: Sequence[tuple[int, str]], indent: int) -> list[tuple[int, str]]:
+    return [(column, name) for column, name in groups if column < indent]
 
 
 def _with_marks(plain: str, at: int) -> int:
@@ -156,6 +85,7 @@ def _with_marks(plain: str, at: int) -> int:
 def _unit(name: str, body: str, known: Family, check: re.Pattern[str], *, line: int) -> Unit:
     return Unit(
         name=name,
+        own=name,
         line=line,
         is_test=name != HEAD,
         checks=0 if name == HEAD else len(check.findall(body)),

@@ -18,6 +18,8 @@ from adws.errors import UserError
 
 GRAVE = re.compile(r"E9|F821$|F811$")
 SYNTAX = frozenset({None, "invalid-syntax", "E999"})
+RULES = "E4,E7,E9,F"
+"""What is looked at where the project says nothing: what is likely to be wrong, nothing of style."""
 USAGE = 2
 """ruff's exit code when its configuration cannot be used."""
 
@@ -37,17 +39,24 @@ def check(root: Path, files: Sequence[File]) -> Iterator[Finding]:
 
 
 def _ruff(root: Path, paths: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
-    """Its findings, and why they are not by the project's rules."""
+    """Its findings, and why they are not by the project's rules where it has some."""
     call = [sys.executable, "-m", "ruff", "check", "--no-cache", "--no-fix", "--quiet"]
     call += ["--force-exclude", "--output-format", "json"]
-    code, out, words = command.output([*call, "--", *paths], root)
+    own = [] if _has_rules(root) else ["--select", RULES]
+    code, out, words = command.output([*call, *own, "--", *paths], root)
     trouble = ""
     if code >= USAGE:
-        trouble = f"ruff cannot use the project's configuration ({words}); its own rules were taken"
-        code, out, words = command.output([*call, "--isolated", "--", *paths], root)
+        trouble = f"ruff cannot use the project's configuration ({words}); {RULES} were looked at"
+        code, out, words = command.output([*call, "--isolated", "--select", RULES, "--", *paths], root)
     if code >= USAGE or code < 0:
         raise UserError(f"ruff exited {code}: {words}")
     return json.loads(out or b"[]"), trouble
+
+
+def _has_rules(root: Path) -> bool:
+    pyproject = root / "pyproject.toml"
+    has_section = pyproject.is_file() and b"[tool.ruff" in pyproject.read_bytes()
+    return has_section or (root / "ruff.toml").is_file() or (root / ".ruff.toml").is_file()
 
 
 def _finding(file: File, entry: Mapping[str, Any]) -> Iterator[Finding]:

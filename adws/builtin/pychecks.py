@@ -28,7 +28,7 @@ def count(body: Sequence[ast.stmt], helpers: frozenset[str] = frozenset()) -> in
 def _statement(node: ast.stmt, helpers: frozenset[str]) -> int:
     match node:
         case ast.Assert(test=test):
-            return 0 if _is_always_true(test) else 1
+            return 0 if is_always_true(test) else 1
         case ast.If(test=ast.Constant(value=value)) | ast.While(test=ast.Constant(value=value)) if not value:
             return count(node.orelse, helpers)
         case ast.For(iter=ast.List(elts=[]) | ast.Tuple(elts=[])):
@@ -80,7 +80,7 @@ def _ends(node: ast.stmt) -> bool:
     return isinstance(node, ast.Return | ast.Raise | ast.Continue | ast.Break)
 
 
-def _is_always_true(test: ast.expr) -> bool:
+def is_always_true(test: ast.expr) -> bool:
     match test:
         case ast.Constant(value=value):
             return bool(value)
@@ -93,9 +93,9 @@ def _is_always_true(test: ast.expr) -> bool:
         case ast.UnaryOp(op=ast.Not(), operand=ast.Constant(value=value)):
             return not value
         case ast.BoolOp(op=ast.Or(), values=values):
-            return any(map(_is_always_true, values))
+            return any(map(is_always_true, values))
         case ast.BoolOp(op=ast.And(), values=values):
-            return all(map(_is_always_true, values))
+            return all(map(is_always_true, values))
         case ast.Compare(left=left, ops=[ast.Eq() | ast.Is() | ast.LtE() | ast.GtE()], comparators=[right]):
             has_calls = any(isinstance(part, ast.Call) for part in ast.walk(left))
             return not has_calls and ast.dump(left) == ast.dump(right)

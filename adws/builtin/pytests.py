@@ -51,6 +51,7 @@ def _module(tree: ast.Module, constants: Mapping[str, ast.expr], helping: frozen
     skips, maybe = skipped.count(marks, [node for node in loose if not isinstance(node, ast.Assign)])
     return Unit(
         name=MODULE,
+        own=MODULE,
         line=1,
         is_test=False,
         checks=pychecks.count(loose, helping),
@@ -64,7 +65,7 @@ def _module(tree: ast.Module, constants: Mapping[str, ast.expr], helping: frozen
 def _functions(
     body: Sequence[ast.stmt], owners: tuple[ast.ClassDef, ...] = ()
 ) -> Iterator[tuple[str, Function, tuple[ast.ClassDef, ...]]]:
-    """(qualified name, function, its classes), the last one of a name last, as that is the one that counts."""
+    """(qualified name, function, its classes); of two with one name the last one counts, and comes last."""
     for node in body:
         if isinstance(node, Function):
             yield ".".join([*(owner.name for owner in owners), node.name]), node, owners
@@ -86,6 +87,7 @@ def _unit(
     skips, maybe = skipped.count(marks, node.body)
     return Unit(
         name=name,
+        own=node.name,
         line=node.lineno,
         is_test=node.name.startswith("test") and all(map(_is_collected, owners)),
         checks=pychecks.count(node.body, helping - {node.name}),
@@ -93,7 +95,17 @@ def _unit(
         maybe=maybe,
         cases=_cases(marks, constants),
         body="\n".join(map(ast.unparse, node.body)),
+        is_idle=all(map(_is_idle, node.body)),
     )
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    match node:
+        case ast.Pass() | ast.Expr(value=ast.Constant()) | ast.Return(value=None | ast.Constant()):
+            return True
+        case ast.Assert(test=test):
+            return pychecks.is_always_true(test)
+    return False
 
 
 def _is_collected(owner: ast.ClassDef) -> bool:

