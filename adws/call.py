@@ -49,7 +49,7 @@ def read(argv: Sequence[str], cwd: Path) -> Call:
             )
     value = {name: given.get(name) or os.environ.get(name, "") for name in VARIABLES}
     adw_id = value["ADW_ID"] or (given["ADW_ID"] if "ADW_ID" in given else uuid.uuid4().hex[:8])
-    repo = cwd / value["REPO"] if value["REPO"] else Path.cwd()
+    repo = (cwd / value["REPO"]).resolve() if value["REPO"] else Path.cwd()
     again = {"ADW_ID": adw_id, "REPO": str(repo) if value["REPO"] else "", "AGENT": value["AGENT"]}
     return Call(
         adw_id=runs.check_id(adw_id),
@@ -86,7 +86,7 @@ def read_issue(call: Call) -> bytes | None:
     if not call.issue:
         return None
     if call.issue == "-":
-        name, content = "standard input", sys.stdin.buffer.read(ISSUE_LIMIT + 1)
+        name, content = "standard input", sys.stdin.buffer.read(ISSUE_LIMIT + 1) if sys.stdin else b""
     else:
         name, path = call.issue, call.cwd / call.issue
         if not path.is_file():

@@ -11,13 +11,14 @@ from adws.model import Phase
 PROTECTED = (
     *(
         "pipeline.yaml",
+        "dodo.py",
         ".adws/**",
-        ".claude/**",
-        ".gitattributes",
+        "**/.gitattributes",
         ".gitmodules",
         ".githooks/**",
         ".husky/**",
     ),
+    *(".claude/**", ".codex/**", ".gemini/**", ".mcp.json", ".vscode/**", ".pre-commit-config.yaml"),
     *(".github/**", ".gitlab-ci.yml", ".circleci/**", ".buildkite/**", "Jenkinsfile", "azure-pipelines.yml"),
 )
 """What decides what runs, for us, for git or in CI. A phase changes it only where its `writes` names it:

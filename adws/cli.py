@@ -46,7 +46,7 @@ class _Loader(TaskLoader2):  # type: ignore[misc]
         found: list[Any] = generate_tasks("adws", self.session.graph())
         names = [task.name for task in found]
         unknown = [word for word in pos_args if word not in names and "*" not in word]
-        if unknown and cmd.execute_tasks:
+        if unknown and cmd.get_name() in ("run", "list", "info"):
             what = f"there is no workflow or phase `{unknown[0]}` in {self.session.pipeline.source}"
             with tasks.edge():  # doit would print the traceback of an exception that it does not know
                 raise UserError(f"{what}{suggest(unknown[0], names) or '; adws list shows them'}")

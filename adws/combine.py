@@ -57,6 +57,15 @@ def fold(run: Run, state: State, phases: Iterable[Phase]) -> str:
     return tree
 
 
+def applies(repo: Repo, result: Result, base_tree: str) -> bool:
+    """Whether the result's change still goes onto this base."""
+    try:
+        _three_way(repo, result.base_tree, base_tree, result.tree)
+    except _OverlapError:
+        return False
+    return True
+
+
 def onto(repo: Repo, branch: str, before: str, tip: str, tree: str) -> str:
     """The tree of a branch's tip with the change from `before` to `tree`. Raises ConflictError."""
     try:

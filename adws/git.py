@@ -40,7 +40,15 @@ _GUARD = {
     "diff.algorithm": "histogram",
 }
 _CHECKOUT_KEYS = (
-    *("core.autocrlf", "core.eol", "core.excludesfile", "core.filemode", "core.ignorecase", "core.longpaths"),
+    *(
+        "core.attributesfile",
+        "core.autocrlf",
+        "core.eol",
+        "core.excludesfile",
+        "core.filemode",
+        "core.ignorecase",
+        "core.longpaths",
+    ),
     *("core.precomposeunicode", "core.symlinks"),
 )
 _IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL")
@@ -58,7 +66,10 @@ class GitError(Exception):
 
     def __init__(self, command: str, status: int, stderr: str) -> None:
         lines = [line for line in stderr.splitlines() if line and not line.startswith("hint:")]
-        super().__init__(lines[0] if lines else f"git {command} ended with {status}")
+        said = lines[0] if lines else f"git {command} ended with {status}"
+        if said.endswith(":"):  # the names follow, one a line
+            said += " " + ", ".join(line.strip() for line in lines[1:] if line.startswith("\t"))
+        super().__init__(said)
         self.status = status
 
 
@@ -136,7 +147,7 @@ def fast_forward(checkout: Path, commit: str, lock: int) -> None:
     """
     env = {**_ENVIRONMENT, **_settings_as_environment(_GUARD)}
     del env["GIT_CONFIG_NOSYSTEM"], env["GIT_CONFIG_GLOBAL"]
-    args = ("merge", "--ff-only", "--no-overwrite-ignore", "--quiet", commit)
+    args = ("merge", "--ff-only", "--no-autostash", "--no-overwrite-ignore", "--quiet", commit)
     status, _, err = _execute(args, env, str(checkout), pass_fds=(lock,))
     if status:
         raise GitError("merge", status, err)
@@ -188,7 +199,7 @@ def open_repo(path: Path) -> Repo:
         "--is-bare-repository",
         "--git-common-dir",
         "--show-object-format",
-    ).splitlines()
+    ).split("\n")
     if bare == "true":
         raise UserError(f"{path} is a bare repository; adws needs a checkout: git clone {path}")
     root = _ask(path, "rev-parse", "--show-toplevel")
@@ -199,7 +210,7 @@ def open_repo(path: Path) -> Repo:
             f"{root} has no commit yet; make a first one: git commit --allow-empty -m start"
         ) from None
     settings = _settings(path)
-    known = {"user.name": "adws", "user.email": "adws@localhost", **dict(settings)}
+    known = dict(settings)
     return Repo(
         root=Path(root),
         git_dir=Path(git_dir),
@@ -207,8 +218,8 @@ def open_repo(path: Path) -> Repo:
         object_format=object_format,
         config=tuple((k, v) for k, v in settings if k in _CHECKOUT_KEYS or k.startswith(("filter.", "lfs."))),
         identity=(
-            os.environ.get("GIT_AUTHOR_NAME") or known["user.name"],
-            os.environ.get("GIT_AUTHOR_EMAIL") or known["user.email"],
+            os.environ.get("GIT_AUTHOR_NAME") or known.get("user.name", "").strip() or "adws",
+            os.environ.get("GIT_AUTHOR_EMAIL") or known.get("user.email", "").strip() or "adws@localhost",
         ),
     )
 
@@ -234,7 +245,7 @@ def _ask(path: Path, *args: str) -> str:
         if "not a git repository" in said:
             said = f"{path} is not in a git repository; change into one, or make one: git init"
         raise UserError(said)
-    return out.decode().rstrip("\n")
+    return out.decode(errors="surrogateescape").rstrip("\n")
 
 
 def _settings(path: Path) -> Pairs:

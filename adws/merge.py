@@ -40,9 +40,7 @@ def perform(run: Run, wanted: Iterable[str]) -> Merged:
     if faults := [said for each in phases if (said := _fault(run, state, each))]:
         raise RefusedError("; ".join(faults))
     try:
-        tree = combine.fold(run, state, phases)
-        with _publishing(run) as lock:
-            return _publish(run, state, phases, tree, lock)
+        return _publish(run, state, phases, combine.fold(run, state, phases))
     except combine.ConflictError as conflict:
         raise RefusedError(f"{conflict}; nothing was merged, both results are kept") from None
 
@@ -66,17 +64,27 @@ def _fault(run: Run, state: State, each: Phase) -> str:
 @contextlib.contextmanager
 def _publishing(run: Run) -> Iterator[int]:
     """One at a time moves branches of this repository. The kernel lets go when we die."""
+    # no id begins with a dot, so this is no run's lock
     lock = os.open(
-        run.repo.git_dir / "adws" / "merge.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        run.repo.git_dir / "adws" / ".merge.lock",
+        os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
+        0o600,
     )
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > run.deadline:
+                    raise RefusedError("another run moved branches until this run's time limit") from None
+                time.sleep(0.05)
         yield lock
     finally:
         os.close(lock)
 
 
-def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str, lock: int) -> Merged:
+def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str) -> Merged:
     branch = run.pipeline.into.replace("{adw_id}", run.id)
     ref = f"refs/heads/{branch}"
     for _ in range(_TRIES):
@@ -92,7 +100,7 @@ def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str, lock: i
         commit = _commit(run, state, phases, merged, tree, tip or state.base)
         git.run("update-ref", f"{run.ref}/merge", commit, git_dir=run.repo.git_dir)
         try:
-            _move(run, ref, commit, tip, lock)
+            _move(run, ref, commit, tip)
         except git.GitError as error:
             if _tip(run, ref) == tip:
                 raise RefusedError(
@@ -140,12 +148,26 @@ def _judge(run: Run, state: State, phases: Sequence[Phase], tree: str) -> None:
             )
 
 
-def _move(run: Run, ref: str, commit: str, tip: str, lock: int) -> None:
-    out = git.text("for-each-ref", "--format=%(worktreepath)", ref, git_dir=run.repo.git_dir)
-    if out:
-        git.fast_forward(Path(out), commit, lock)
-    else:
-        git.run("update-ref", "-m", f"adws {run.id}", ref, commit, tip, git_dir=run.repo.git_dir)
+def _move(run: Run, ref: str, commit: str, tip: str) -> None:
+    """Compare and swap: from `tip` to `commit` or not at all. Raises GitError, also when late."""
+    with _publishing(run) as lock:
+        if run.id in ref:
+            # a lock on this run's own branch was left by a git that was killed: we hold the run
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                (run.repo.git_dir / f"{ref}.lock").unlink()
+        shape = "--format=%(refname)%00%(symref)%00%(worktreepath)"
+        lines = git.run("for-each-ref", shape, ref, git_dir=run.repo.git_dir).decode(errors="surrogateescape")
+        # the pattern also matches what lies below a folder of that name
+        found = [line.split("\0") for line in lines.split("\n") if line.startswith(f"{ref}\0")]
+        _, symref, checkout = found[0] if found else ("", "", "")
+        if symref:
+            raise git.GitError("update-ref", 1, f"it is only another name of {symref}")
+        if checkout:
+            git.fast_forward(Path(checkout), commit, lock)
+            if _tip(run, ref) != commit:
+                raise git.GitError("merge", 1, f"{checkout} has another branch checked out by now")
+        else:
+            git.run("update-ref", "-m", f"adws {run.id}", ref, commit, tip, git_dir=run.repo.git_dir)
 
 
 def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: str, parent: str) -> str:

@@ -19,6 +19,7 @@ _ENVIRONMENT = ("PATH", "HOME", "LANG", "TERM", "TMPDIR", "VIRTUAL_ENV")
 """All that a phase sees of the caller's environment; the rest is what the pipeline names."""
 _RESULT_LIMIT = 1 << 20
 """Bytes of `result.json`, which goes into a commit message."""
+_RESULT_DEPTH = 50
 
 
 def is_current(run: Run, state: State, phase: Phase) -> bool:
@@ -27,9 +28,10 @@ def is_current(run: Run, state: State, phase: Phase) -> bool:
     if known is None or known.status is not Status.PASSED:
         return False
     try:
-        return known.key == runs.key(run, state, phase, combine.base(run, state, phase)[1])
+        _, base_tree = combine.base(run, state, phase)
     except (combine.ConflictError, KeyError):
         return False
+    return known.key == runs.key(run, state, phase, base_tree) and combine.applies(run.repo, known, base_tree)
 
 
 def perform(run: Run, phase: Phase) -> Result:
@@ -49,7 +51,10 @@ def perform(run: Run, phase: Phase) -> Result:
 def judge(run: Run, state: State, phase: Phase, commit: str, log: Path) -> str:
     """Run the phase's command on a fresh checkout; what is wrong, empty when the evidence is green."""
     with workspace.acquire(run.repo, commit, deadline=run.deadline) as place:
-        return _execute(run, state, phase, place, commit, log) or evidence.fault(place.out, phase.evidence)
+        said = _execute(run, state, phase, place, commit, log) or evidence.fault(place.out, phase.evidence)
+        if not said and workspace.capture(run.repo, place) != runs.tree_of(run.repo, commit):
+            said = "changed the files that it judges"
+        return said
 
 
 def _check_needs(run: Run, state: State, phase: Phase) -> None:
@@ -182,4 +187,11 @@ def _fields(path: Path) -> tuple[dict[str, Any], str]:
         return {}, f"left a result.json that cannot be read: {error}"
     if not isinstance(fields, dict):
         return {}, "left a result.json that is no JSON object"
+    if _deeper(fields, _RESULT_DEPTH):
+        return {}, f"left a result.json nested deeper than {_RESULT_DEPTH}"
     return fields, ""
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth == 0 or any(_deeper(each, depth - 1) for each in inner)

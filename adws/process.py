@@ -177,17 +177,24 @@ def die_with_parent() -> None:
     The lifelines do the rest. Without it doit's workers outlive doit, end their phases and wait for ever.
     So does one that has not called it yet: call it when a worker starts, not with its first task.
     """
-    parent = multiprocessing.parent_process()
-    if parent is None or any(thread.name == "die-with-parent" for thread in threading.enumerate()):
+    if any(thread.name == "die-with-parent" for thread in threading.enumerate()) or not _is_worker():
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Python runs handlers in the main thread: while that is in a system call, and another thread (the
         # feeder of a multiprocessing queue) takes the signals, a worker with handlers does not end
         signal.signal(number, signal.SIG_DFL)
-    threading.Thread(target=_die_with, args=(parent,), name="die-with-parent", daemon=True).start()
+    threading.Thread(target=_die_with_parent, name="die-with-parent", daemon=True).start()
 
 
-def _die_with(parent: multiprocessing.process.BaseProcess) -> None:
+def _is_worker() -> bool:
+    """Also while a spawned worker is being put together: it imports us before it knows its parent."""
+    starting = getattr(multiprocessing.current_process(), "_inheriting", False)
+    return starting or multiprocessing.parent_process() is not None
+
+
+def _die_with_parent() -> None:
+    while (parent := multiprocessing.parent_process()) is None:
+        time.sleep(0.01)
     watched = [parent.sentinel]
     if hasattr(os, "pidfd_open"):
         # a forked worker holds the other end of its older siblings' sentinels, and watches nothing while idle

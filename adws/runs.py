@@ -173,12 +173,12 @@ def record(run: Run, result: Result) -> Result:
 def key(run: Run, state: State, phase: Phase, base_tree: str) -> str:
     """Hash of all that the outcome of a phase depends on.
 
-    Of the base only what it declares as `inputs`; of the phases it needs, near and far, the artifacts; the
-    prompt is in the definition as its template, and what is filled into it is here as well.
+    Of the base only what it declares as `inputs`; of what it needs, near and far, artifacts and verdicts; the
+    prompt is in the definition as its template.
     """
     tree = base_tree if phase.inputs is None else _matching(run.repo, base_tree, phase.inputs)
     upstream = [p.name for p in closure(run.pipeline, phase.needs)]
-    outs = {name: state.results[name].out for name in upstream if name in state.results}
+    outs = {name: (known.out, known.status) for name in upstream if (known := state.results.get(name))}
     parts = [FORMAT, tree, dataclasses.asdict(phase), run.id, state.issue, outs]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

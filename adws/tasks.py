@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import io
 import multiprocessing
-import multiprocessing.connection
+import multiprocessing.process
 import multiprocessing.util
 import os
 import shlex
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,9 +40,12 @@ from adws.report.console import Console
 from adws.runs import Run
 
 FAILED, ERROR = 1, 2
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# at the start of each worker, however it is started: an idle one has to die with its master as well
+# at the start of each worker, since an idle one has to die with its master as well: a forked one runs the
+# hook, a spawned one imports this
 multiprocessing.util.register_after_fork(process.die_with_parent, lambda die_with_parent: die_with_parent())
+process.die_with_parent()
 
 
 def load(argv: Sequence[str]) -> Session:
@@ -61,6 +64,11 @@ def _open_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free one
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a path may hold what the terminal's encoding has not
 
 
 @contextlib.contextmanager
@@ -199,7 +207,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.code = 0
         self.stopped = 0
         self.lost = ""
-        self.watching = False
         self.holding = contextlib.ExitStack()
         self.master = os.getpid()
 
@@ -209,8 +216,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             due |= new
             new = {need for name in new for need in tasks[name].task_dep} - due
         self.order = [name for name, task in tasks.items() if task.actions and name in due]
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _STOPS:
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGCHLD, self._child_died)
         with edge():
             self._begin()
 
@@ -228,7 +236,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def execute_task(self, task: Any) -> None:
         if task.actions:
             self.console.started(task.name)
-            self._watch()
 
     def add_success(self, task: Any) -> None:
         if task.actions:
@@ -248,8 +255,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.console.ended(task.name, "up to date")
 
     def complete_run(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
         if self.stopped and self.session.run is None:
             raise SystemExit(128 + self.stopped)
         if self.session.run is None or isinstance(sys.exc_info()[1], Exception):
@@ -268,6 +274,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self.code = ERROR
         self.holding.close()
         self.code = max(self.code, ERROR if self.runtime_errors or self.lost else 0)
+        if not self.code and not self.stopped and not set(self.order) & set(self.console.rows):
+            print("nothing was run; name a phase or a workflow, and at least one process", file=sys.stderr)
+            self.code = UNUSABLE
         # the only way to set the exit code of a plain `doit`, and the end of a KeyboardInterrupt's traceback
         raise SystemExit(128 + self.stopped if self.stopped and not self.lost else self.code)
 
@@ -280,30 +289,31 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         program = "make" if "MAKELEVEL" in os.environ else Path(sys.argv[0]).name
         return shlex.join([program, *tasks, *(f"{name}={value}" for name, value in self.session.call.given)])
 
-    def _stop(self, number: int, _frame: FrameType | None) -> NoReturn:
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self.master:
             os._exit(128 + number)  # a worker that was just forked and has not put its own handlers yet
-        self.stopped = number
-        raise KeyboardInterrupt
+        self._interrupt(stopped=number)
 
-    def _watch(self) -> None:
+    def _child_died(self, _number: int, _frame: FrameType | None) -> None:
         """Notice when a worker dies: doit waits for its answer without end.
 
-        A thread that is started only now, when the workers have been forked: a process with threads must
-        not fork.
+        multiprocessing has no public way to ask: `active_children` leaves out the dead.
         """
-        if not self.watching and (workers := multiprocessing.active_children()):
-            self.watching = True
-            main = threading.main_thread().ident
-            threading.Thread(target=self._wait_for, args=(workers, main), daemon=True).start()
+        if os.getpid() != self.master or self.stopped:
+            return
+        for worker in list(multiprocessing.process._children):  # type: ignore[attr-defined]
+            if worker.exitcode:
+                self.lost = f"a worker process died with exit code {worker.exitcode}"
+                self._interrupt(stopped=signal.SIGINT)
 
-    def _wait_for(self, workers: list[multiprocessing.process.BaseProcess], main: int) -> None:
-        while workers:
-            multiprocessing.connection.wait([worker.sentinel for worker in workers])
-            for worker in [worker for worker in workers if not worker.is_alive()]:
-                workers.remove(worker)
-                if worker.exitcode and not self.stopped:
-                    self.lost = f"a worker process died with exit code {worker.exitcode}"
-                    # a real signal to the main thread: nothing else wakes it from the queue it waits at
-                    signal.pthread_kill(main, signal.SIGINT)
-                    return
+    def _interrupt(self, stopped: int) -> NoReturn:
+        self.stopped = stopped
+        # a second one would break off what ends the workers, and then we would wait for them for ever
+        _ignore_signals()
+        raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -57,7 +57,9 @@ class Workspace:
 
 
 def cache_dir() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adws"
+    """Where the pool is; XDG has a relative path ignored."""
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (given if given.is_absolute() else Path.home() / ".cache") / "adws"
 
 
 @contextlib.contextmanager
@@ -127,12 +129,14 @@ def _prepare(repo: Repo, workspace: Workspace, commit: str) -> None:
     own = workspace.home / "git"
     if not own.exists():
         _skeleton(repo, own, head="ref: refs/heads/none")
+    _user_rules(repo, own)
     # we hold the slot, so a lock that is still here belongs to a git that was killed
     (own / "index.lock").unlink(missing_ok=True)
     _git(repo, workspace, "read-tree", "--reset", "-u", commit)
     _git(repo, workspace, "clean", "-ffdxq")
     _remove(workspace.tree / ".git")
     _skeleton(repo, workspace.tree / ".git", head=commit)
+    _user_rules(repo, workspace.tree / ".git")
     # with its times, else git takes an edit of the same size within the same second for no edit
     shutil.copy2(own / "index", workspace.tree / ".git" / "index")
 
@@ -142,23 +146,24 @@ def _skeleton(repo: Repo, git_dir: Path, *, head: str) -> None:
     for part in ("objects/info", "objects/pack", "refs/heads", "info"):
         (git_dir / part).mkdir(parents=True)
     (git_dir / "objects/info/alternates").write_bytes(os.fsencode(repo.objects) + b"\n")
-    (git_dir / "info/exclude").write_text(_excludes(repo), encoding="utf-8", errors="surrogateescape")
     version, extension = (
         (0, "") if repo.object_format == "sha1" else (1, "[extensions]\n\tobjectFormat = sha256\n")
     )
     (git_dir / "config").write_text(
         f"[core]\n\trepositoryFormatVersion = {version}\n\tbare = false\n{extension}"
     )
-    if (shallow := repo.git_dir / "shallow").exists():
-        shutil.copy(shallow, git_dir / "shallow")
     # last: git takes a directory for a repository only once it has a HEAD
     (git_dir / "HEAD").write_text(head + "\n")
 
 
-def _excludes(repo: Repo) -> str:
-    exclude = repo.git_dir / "info" / "exclude"
-    own = exclude.read_text(encoding="utf-8", errors="surrogateescape") if exclude.is_file() else ""
-    return own + "\n" + "\n".join(_NEVER_CAPTURED) + "\n"
+def _user_rules(repo: Repo, git_dir: Path) -> None:
+    """What the user's own git directory says about files, as it is today: a slot outlives many runs."""
+    for name in ("info/exclude", "info/attributes", "shallow"):
+        (git_dir / name).unlink(missing_ok=True)
+        if (theirs := repo.git_dir / name).is_file():
+            shutil.copy(theirs, git_dir / name)
+    with (git_dir / "info/exclude").open("a", encoding="utf-8") as file:
+        file.write("\n" + "\n".join(_NEVER_CAPTURED) + "\n")
 
 
 def _git(repo: Repo, workspace: Workspace, *args: str) -> str:

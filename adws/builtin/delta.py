@@ -17,7 +17,7 @@ LARGE = 1 << 20
 COMMIT = re.compile(r"[0-9a-f]{40,64}")
 HUNK = re.compile(rb"@@ -\S+ \+(\d+)(?:,(\d+))? @@")
 PLAIN = ("-M", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative", "--submodule=short")
-REGULAR, LINK = "100", "120000"
+REGULAR = "100"
 
 
 @dataclass(frozen=True, kw_only=True)

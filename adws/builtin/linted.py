@@ -40,7 +40,8 @@ def check(root: Path, files: Sequence[File]) -> Iterator[Finding]:
 
 def _ruff(root: Path, paths: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
     """Its findings, and why they are not by the project's rules where it has some."""
-    call = [sys.executable, "-m", "ruff", "check", "--no-cache", "--no-fix", "--quiet"]
+    # -P: the reviewed project may have a `ruff.py` of its own
+    call = [sys.executable, "-P", "-m", "ruff", "check", "--no-cache", "--no-fix", "--quiet"]
     call += ["--force-exclude", "--output-format", "json"]
     own = [] if _has_rules(root) else ["--select", RULES]
     code, out, words = command.output([*call, *own, "--", *paths], root)

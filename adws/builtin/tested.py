@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -35,9 +34,6 @@ class Unit:
     def weight(self) -> int:
         """The checks that are made when it is run with each of its cases."""
         return self.checks * (1 if self.cases is None else self.cases)
-
-
-Units = Mapping[str, Unit]
 
 
 def python(text: str) -> ast.Module | None:

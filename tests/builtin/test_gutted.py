@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from tests.builtin.test_review import review  # noqa: F401 - the fixture
+from adws.builtin import delta, findings, gutted
+from tests.builtin.conftest import Repo
 
 CODE = "def add(a, b):\n    return a + b\n\n\ndef old(a):\n    return a\n"
 TESTS = """\
@@ -50,9 +53,21 @@ def changed(*pairs: tuple[str, str]) -> dict[str, str | bytes | None]:
     return {"tests/test_a.py": text}
 
 
-def one(found: list[tuple[str, str, str]]) -> tuple[str, str]:
-    """The gravest finding about tests."""
-    return next(((severity, rule) for severity, rule, _ in found if rule.startswith("test-")), ("", ""))
+@pytest.fixture
+def judged(repo: Repo) -> Callable[..., tuple[str, str]]:
+    """`judged(before, after)`: severity and rule of the gravest finding about tests between the two."""
+
+    def run(before: dict[str, str | bytes], after: dict[str, str | bytes | None]) -> tuple[str, str]:
+        repo.commit(**before)
+        for path, text in after.items():
+            if text is None:
+                (repo.root / path).unlink()
+            else:
+                repo.write(path, text)
+        found = findings.ordered(gutted.check(delta.read(repo.root, "HEAD")))
+        return (str(found[0].severity), found[0].rule) if found else ("", "")
+
+    return run
 
 
 TYPES = TESTS[TESTS.index("def test_types") : TESTS.index("class TestOld")]
@@ -194,8 +209,26 @@ EXTRA = (
         ),
     ],
 )
-def test_a_gutted_test_stops_the_run(review, after, rule):  # noqa: F811
-    assert one(review(BEFORE, after)) == (("blocker", rule) if rule else ("", ""))
+def test_a_gutted_test_stops_the_run(judged, after, rule):
+    assert judged(BEFORE, after) == (("blocker", rule) if rule else ("", ""))
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "not False",
+        "[c]",
+        "{c: c}",
+        "lambda: c",
+        "1 and c == c",
+        "isinstance(c, object)",
+        "(x for x in [c])",
+        '"a message"',
+    ],
+)
+def test_a_claim_that_cannot_fail_is_no_check(judged, claim):
+    after = changed(("assert add(a, b) == c", f"assert {claim}"))
+    assert judged(BEFORE, after) == ("blocker", "test-emptied")
 
 
 @pytest.mark.parametrize(
@@ -293,8 +326,8 @@ def test_a_gutted_test_stops_the_run(review, after, rule):  # noqa: F811
         ),
     ],
 )
-def test_a_change_that_keeps_the_tests_does_not(review, after, found):  # noqa: F811
-    assert one(review(BEFORE, after)) == found
+def test_a_change_that_keeps_the_tests_does_not(judged, after, found):
+    assert judged(BEFORE, after) == found
 
 
 LOOSE = "from code_ import add\n\n\ndef check(f):\n    assert f(1, 1) == 2\n\n\n{}\n"
@@ -307,14 +340,14 @@ LOOSE = "from code_ import add\n\n\ndef check(f):\n    assert f(1, 1) == 2\n\n\n
         (LOOSE.format("check(add)").replace("assert f(1, 1) == 2", "f(1, 1)"), "test-emptied"),
     ],
 )
-def test_a_check_outside_of_every_function_counts(review, after, rule):  # noqa: F811
+def test_a_check_outside_of_every_function_counts(judged, after, rule):
     before: dict[str, str | bytes] = {"code_.py": CODE, "test_a.py": LOOSE.format("check(add)")}
-    assert one(review(before, {"test_a.py": after})) == ("blocker", rule)
+    assert judged(before, {"test_a.py": after}) == ("blocker", rule)
 
 
-def test_a_test_that_only_runs_something_is_emptied_too(review):  # noqa: F811
+def test_a_test_that_only_runs_something_is_emptied_too(judged):
     before: dict[str, str | bytes] = {"test_a.py": "def test_a():\n    main()\n"}
-    assert one(review(before, {"test_a.py": "def test_a():\n    pass\n"})) == ("blocker", "test-emptied")
+    assert judged(before, {"test_a.py": "def test_a():\n    pass\n"}) == ("blocker", "test-emptied")
 
 
 JS = "describe('add', () => {\n  it('adds', () => {\n    expect(add(1, 1)).toBe(2);\n    expect(add(1, 2)).toBe(3);\n  });\n"
@@ -372,6 +405,6 @@ RUBY = "describe 'add' do\n  it 'adds' do\n    expect(add(1, 1)).to eq 2\n  end\
         ("a_spec.rb", RUBY, "    expect(add", "    # expect(add", ("blocker", "test-emptied")),
     ],
 )
-def test_tests_of_other_languages_are_counted(review, path, text, old, new, found):  # noqa: F811
+def test_tests_of_other_languages_are_counted(judged, path, text, old, new, found):
     assert old in text
-    assert one(review({path: text}, {path: text.replace(old, new)})) == found
+    assert judged({path: text}, {path: text.replace(old, new)}) == found

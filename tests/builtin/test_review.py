@@ -306,6 +306,12 @@ def test_the_projects_own_rules_are_taken(repo, review):
     assert not (repo.root / ".ruff_cache").exists()
 
 
+def test_the_projects_own_modules_are_not_run(repo, review):
+    assert review({"ruff.py": "raise SystemExit(7)\n"}, {"a.py": "import os\n"}) == [
+        ("minor", "F401", "a.py")
+    ]
+
+
 def test_rules_that_cannot_be_used_are_replaced_and_that_is_said(repo, review):
     files = {"a.py": "import os\n"}
     found = review({"ruff.toml": 'select = ["NO999"]\n'}, files)

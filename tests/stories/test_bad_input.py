@@ -159,3 +159,44 @@ def test_closed_standard_streams_are_no_obstacle(project: Callable[..., Project]
     p = project(ONE)
     p.run("sh", "-c", "doit sdlc ADW_ID=x <&- >&- 2>&-", PATH=f"{BIN}:{p.env['PATH']}")
     assert "a" in p.tree("adw/x")
+
+
+@pytest.mark.parametrize("args", [["-n", "-1", "sdlc"], ["zz*"], ["run", "--single", "sdlc"]])
+def test_a_call_that_runs_nothing_is_no_success(project: Callable[..., Project], args: list[str]):
+    p = project(ONE)
+    assert "nothing was run; name a phase or a workflow" in p.doit(*args, "ADW_ID=x", status=3)
+
+
+def test_what_the_user_just_excluded_is_not_captured(project: Callable[..., Project]):
+    p = project("phases: {a: {run: echo k > b.key; echo t > b.txt}}")
+    p.doit("sdlc", "ADW_ID=x")
+    (p.path / ".git/info/exclude").write_text("*.key\n")
+    p.doit("sdlc", "ADW_ID=y")
+    assert "b.key" in p.tree("adw/x")
+    assert set(p.tree("adw/y")) - set(p.tree("main")) == {"b.txt"}
+
+
+def test_bytes_stay_as_the_users_attributes_want_them(project: Callable[..., Project]):
+    p = project("phases: {a: {run: 'printf \"a\\r\\n\" > new.bin'}}")
+    p.git("config", "core.autocrlf", "input")
+    (p.path / ".git/info").mkdir(exist_ok=True)
+    (p.path / ".git/info/attributes").write_text("*.bin -text\n")
+    p.doit("sdlc", "ADW_ID=x")
+    assert p.run("git", "cat-file", "-s", "adw/x:new.bin") == "3\n"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"user.name": "Ren\udce9"}, {"user.name": "", "user.email": ""}, {"merge.autoStash": "true", "commit.gpgSign": "true"}],
+)
+def test_odd_settings_are_no_obstacle(project: Callable[..., Project], settings: dict[str, str]):
+    p = project(ONE)
+    for key, value in settings.items():
+        p.git("config", key, value)
+    p.doit("sdlc", "ADW_ID=x")
+
+
+def test_a_result_nested_too_deep_is_a_failure_with_its_own_words(project: Callable[..., Project]):
+    deep = '{"a":' * 900 + "1" + "}" * 900
+    p = project(f"phases:\n  a:\n    run: |\n      echo '{deep}' > $ADW_OUT/result.json\n")
+    assert "FAILED a: left a result.json nested deeper than 50" in p.doit("sdlc", "ADW_ID=x", status=1)

@@ -156,3 +156,16 @@ def test_the_limit_of_the_whole_run_stops_a_phase(project):
     assert "FAILED a: stopped at the run's time limit of 2 s" in p.doit(
         "-n", "1", "sdlc", "ADW_ID=x", status=1
     )
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        '<testsuites><testsuite errors="1"><testcase name="b"/></testsuite></testsuites>',
+        '<testsuites failures="3"><testsuite><testcase name="b"/></testsuite></testsuites>',
+        '<testsuites><testcase name="a"><failure/></testcase><testsuite name="d"><testcase name="ok"/></testsuite></testsuites>',
+    ],
+)
+def test_a_failure_counts_wherever_the_report_has_it(project, xml):
+    p = project(f"phases:\n  a:\n    evidence: junit.xml\n    run: |\n      echo '{xml}' > $ADW_OUT/junit.xml\n")
+    assert "FAILED a: has failing tests: " in p.doit("sdlc", "ADW_ID=x", status=1)

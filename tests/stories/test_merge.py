@@ -181,3 +181,63 @@ def test_a_branch_in_the_way_of_ours_is_told(project):
     p.git("branch", "adw")
     said = p.doit("sdlc", "ADW_ID=x", status=1)
     assert "branch `adw/x` was not moved: " in said
+
+
+def test_a_branch_below_ours_is_not_moved_in_its_place(project):
+    p = project("phases: {a: {run: echo a > a}}")
+    p.git("switch", "-q", "-c", "adw/x/mine")
+    before = p.git("rev-parse", "HEAD")
+    assert "branch `adw/x` was not moved: " in p.doit("sdlc", "ADW_ID=x", status=1)
+    assert p.git("rev-parse", "HEAD") == before
+    assert p.git("status", "--porcelain") == ""
+
+
+def test_a_branch_that_is_another_name_of_one_is_refused(project):
+    p = project("merge: {into: alias}\nphases: {a: {run: echo a > a}}")
+    p.git("symbolic-ref", "refs/heads/alias", "refs/heads/main")
+    said = p.doit("sdlc", "ADW_ID=x", status=1)
+    assert "branch `alias` was not moved: it is only another name of refs/heads/main" in said
+    assert p.git("status", "--porcelain") == ""
+
+
+def test_a_dirty_checkout_is_not_stashed_away(project):
+    p = project("merge: {into: main}\nphases: {a: {run: echo built > README.md}}")
+    p.git("config", "merge.autoStash", "true")
+    p.write("README.md", "mine\n")
+    said = p.doit("sdlc", "ADW_ID=x", status=1)
+    assert "would be overwritten by merge: README.md" in said
+    assert (p.path / "README.md").read_text() == "mine\n"
+    assert p.git("stash", "list") == ""
+
+
+def test_evidence_on_a_merged_tree_that_the_command_mends_first_does_not_count(project):
+    p = project(
+        """
+phases:
+  build: {run: echo good > a.src}
+  test:
+    needs: build
+    evidence: junit.xml
+    run: |
+      for f in *.src; do sed -i s/BUG/good/ $f; done
+      echo '<testsuite><testcase name="t"/></testsuite>' > $ADW_OUT/junit.xml
+  document: {needs: build, run: echo BUG > late.src}
+workflows: {sdlc: [test, document]}
+"""
+    )
+    said = p.doit("sdlc", "ADW_ID=x", status=1)
+    assert "phase `test` passed alone, but on the merged tree it changed the files that it judges" in said
+    assert no_branch(p)
+
+
+def test_a_run_may_be_called_merge(project):
+    p = project("phases: {a: {run: echo a > a}}")
+    p.doit("sdlc", "ADW_ID=merge")
+    assert p.tree("adw/merge")["a"] == "a"
+
+
+def test_a_lock_that_a_killed_git_left_on_our_branch_is_no_obstacle(project):
+    p = project("phases: {a: {run: echo a > a}}")
+    (p.path / ".git/refs/heads/adw").mkdir()
+    (p.path / ".git/refs/heads/adw/x.lock").touch()
+    p.doit("sdlc", "ADW_ID=x")

@@ -218,3 +218,54 @@ def test_a_lock_that_a_killed_git_left_on_a_ref_of_the_run_is_no_obstacle(projec
     (p.path.parent / "home/ok").touch()
     (p.path / ".git/refs/adws/x/two.lock").touch()
     p.doit("sdlc", "ADW_ID=x")
+
+
+def test_impatience_at_the_terminal_does_not_hang_it(project):
+    p = slow(project)
+    running = start(p)
+    wait_until(lambda: len(survivors(p)) == 2)
+    for _ in range(5):
+        os.killpg(running.pid, signal.SIGINT)
+    said, _ = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "Traceback" not in said
+    wait_until(lambda: not survivors(p), 12)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_workers_that_are_not_forked_run_it_too_and_die_with_their_master(project, method):
+    p = slow(project)
+    source = (p.path / "dodo.py").read_text()
+    choose = f"import multiprocessing\n\nif not multiprocessing.parent_process():\n    multiprocessing.set_start_method('{method}')\n"
+    p.write("dodo.py", source.replace("import sys\n", f"import sys\n{choose}"))
+    running = start(p)
+    wait_until(lambda: len(survivors(p)) == 2)
+    workers = children(running.pid)
+    running.kill()
+    running.wait()
+    wait_until(lambda: not survivors(p), 12)
+    wait_until(lambda: not any(Path(f"/proc/{worker}/cmdline").exists() for worker in workers), 12)
+
+
+def test_what_a_failed_phase_told_makes_a_later_one_due(project):
+    p = project(
+        """
+phases:
+  lint: {run: test -e $HOME/ok, continue-on-error: true}
+  fix: {needs: lint, run: 'grep -q failed "$ADW_STATE" && echo failed > told || echo passed > told'}
+"""
+    )
+    p.doit("sdlc", "ADW_ID=x")
+    (p.path.parent / "home/ok").touch()
+    p.doit("sdlc", "ADW_ID=x")
+    assert p.tree("adw/x")["told"] == "passed"
+
+
+def test_a_result_that_no_longer_fits_what_it_needs_is_made_again(project):
+    p = project(
+        'phases: {build: {run: echo v1 > out.txt}, gen: {needs: build, inputs: "src/**", run: echo gen >> out.txt}}'
+    )
+    p.doit("sdlc", "ADW_ID=x")
+    p.write("pipeline.yaml", (p.path / "pipeline.yaml").read_text().replace("v1", "v2"))
+    p.doit("sdlc", "ADW_ID=x")
+    assert p.tree("adw/x")["out.txt"] == "v2\ngen"
