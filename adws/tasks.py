@@ -314,6 +314,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
 
 def _ignore_signals() -> None:
-    for number in _STOPS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # not SIG_IGN: Python complains of a signal that came just before it
+    for number in (*_STOPS, signal.SIGCHLD):
+        signal.signal(number, lambda *_: None)

@@ -252,7 +252,7 @@ def test_what_a_failed_phase_told_makes_a_later_one_due(project):
         """
 phases:
   lint: {run: test -e $HOME/ok, continue-on-error: true}
-  fix: {needs: lint, run: 'grep -q failed "$ADW_STATE" && echo failed > told || echo passed > told'}
+  fix: {needs: lint, run: "if grep status $ADW_STATE | grep -q failed; then echo failed > told; else echo passed > told; fi"}
 """
     )
     p.doit("sdlc", "ADW_ID=x")
