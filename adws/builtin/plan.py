@@ -54,7 +54,7 @@ def _spec(ctx: context.Context, orders: Orders, found: Sequence[str]) -> str:
 
 
 def _problem(text: str) -> str:
-    quoted = fenced(text[:issue.READ], "text")
+    quoted = fenced(text[: issue.READ], "text")
     if len(text) > issue.READ:
         quoted += f"\n\nThese are the first {issue.READ:,} of {len(text):,} characters."
     return quoted

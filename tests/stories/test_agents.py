@@ -83,6 +83,9 @@ def test_the_shipped_pipeline_is_named_where_the_repository_has_none(project: Ca
 
 
 def test_the_embedded_agent_does_not_run_what_lies_in_the_repository(project: Callable[..., Project]):
-    p = project(issue="# Look at git.py\n", **{"git.py": "raise SystemExit('ran the repository')\n", "adws/__init__.py": ""})
+    p = project(
+        issue="# Look at git.py\n",
+        **{"git.py": "raise SystemExit('ran the repository')\n", "adws/__init__.py": ""},
+    )
     p.adws("scout", "ADW_ID=x")
     assert "ran the repository" not in p.log("x", "scout")

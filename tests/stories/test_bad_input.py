@@ -151,7 +151,9 @@ def test_a_repository_that_cannot_be_written_is_one_line(project: Callable[..., 
 
 def test_a_reader_that_goes_away_does_not_stop_the_run(project: Callable[..., Project]):
     p = project(ONE)
-    assert "Traceback" not in p.run("sh", "-c", "doit sdlc ADW_ID=x | head -n 1", PATH=f"{BIN}:{p.env['PATH']}")
+    assert "Traceback" not in p.run(
+        "sh", "-c", "doit sdlc ADW_ID=x | head -n 1", PATH=f"{BIN}:{p.env['PATH']}"
+    )
     assert "a" in p.tree("adw/x")
 
 
@@ -187,7 +189,11 @@ def test_bytes_stay_as_the_users_attributes_want_them(project: Callable[..., Pro
 
 @pytest.mark.parametrize(
     "settings",
-    [{"user.name": "Ren\udce9"}, {"user.name": "", "user.email": ""}, {"merge.autoStash": "true", "commit.gpgSign": "true"}],
+    [
+        {"user.name": "Ren\udce9"},
+        {"user.name": "", "user.email": ""},
+        {"merge.autoStash": "true", "commit.gpgSign": "true"},
+    ],
 )
 def test_odd_settings_are_no_obstacle(project: Callable[..., Project], settings: dict[str, str]):
     p = project(ONE)

@@ -167,5 +167,7 @@ def test_the_limit_of_the_whole_run_stops_a_phase(project):
     ],
 )
 def test_a_failure_counts_wherever_the_report_has_it(project, xml):
-    p = project(f"phases:\n  a:\n    evidence: junit.xml\n    run: |\n      echo '{xml}' > $ADW_OUT/junit.xml\n")
+    p = project(
+        f"phases:\n  a:\n    evidence: junit.xml\n    run: |\n      echo '{xml}' > $ADW_OUT/junit.xml\n"
+    )
     assert "FAILED a: has failing tests: " in p.doit("sdlc", "ADW_ID=x", status=1)
