@@ -140,8 +140,8 @@ def assert_review_says(
     hit = bug.test_names if every else failing
     number = f"{len(hit)} test{'' if len(hit) == 1 else 's'}"
     reason = {
-        bugs.without_tests: f"gone are {number}: {hit[0]}",
-        bugs.without_failing_tests: f"gone are {number}: {hit[0]}",
+        bugs.without_tests: f"gone: {number}: {hit[0]}",
+        bugs.without_failing_tests: f"gone: {number}: {hit[0]}",
         bugs.deleted: f"the file is gone with {number}: {hit[0]}",
         bugs.with_skip_mark: "`<module>` is skipped or may fail (test-skipped)",
         bugs.with_skip_calls: f"`{hit[0]}` is skipped or may fail (test-skipped)",
