@@ -63,7 +63,7 @@ def read(argv: Sequence[str], cwd: Path) -> Call:
 
 
 def read_pipeline(call: Call) -> tuple[Pipeline, bytes]:
-    """The pipeline of the call's repository, or the shipped one where it has none; and its source.
+    """The pipeline of the call's repository, or the shipped one where it has none; and its files' text.
 
     Looks for `.git` itself: git takes longer to ask than all that `doit list` does otherwise.
     """
@@ -78,7 +78,7 @@ def read_pipeline(call: Call) -> tuple[Pipeline, bytes]:
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}") from None
     folders = [*([root] if root else []), config.SHIPPED.parent]
-    return config.load(source, name=name, prompt_dirs=folders, agent=call.agent or None), source
+    return config.load(source, name=name, prompt_dirs=folders, agent=call.agent or None)
 
 
 def read_issue(call: Call) -> bytes | None:

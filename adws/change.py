@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adws import git, runs
@@ -54,26 +55,29 @@ def files(
 
 def violation(repo: Repo, phase: Phase, base_tree: str, tree: str) -> str:
     """Why the change from `base_tree` to `tree` may not stand, in the user's words; empty when it may."""
+    if missing := [glob for glob in phase.outputs if not runs.matching(repo, tree, [glob])]:
+        return f"left no {missing[0]}, which its `outputs` names"
     changed = files(repo, base_tree, tree)
     if not changed:
         return "changed nothing, and a change is due" if phase.must_change else ""
     if links := [f.path for f in changed if f.mode == _GITLINK]:
-        return f"left a git repository in {_some(links)}; its files would be lost: remove its .git"
+        return f"left a git repository in {some(links)}; its files would be lost: remove its .git"
     if phase.writes is not None:
         allowed = set(files(repo, base_tree, tree, phase.writes)) if phase.writes else set()
         if outside := [f.path for f in changed if f not in allowed]:
-            return f"changed {_some(outside)}, outside its `writes`"
+            return f"changed {some(outside)}, outside its `writes`"
     if phase.frozen and (touched := files(repo, base_tree, tree, phase.frozen, icase=True)):
-        return f"changed {_some([f.path for f in touched])}, which is frozen"
+        return f"changed {some([f.path for f in touched])}, which is frozen"
     claims = tuple(
         g for g in phase.writes or () if not g.startswith("!") and not set("*?[") & set(g.partition("/")[0])
     )
     claimed = set(files(repo, base_tree, tree, claims)) if claims else set()
     if ours := [f.path for f in files(repo, base_tree, tree, PROTECTED, icase=True) if f not in claimed]:
-        return f"changed {_some(ours)}, which is protected; name it in `writes` to allow it"
+        return f"changed {some(ours)}, which is protected; name it in `writes` to allow it"
     return ""
 
 
-def _some(paths: list[str]) -> str:
+def some(paths: Sequence[str]) -> str:
+    """The first path, and how many more there are."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return runs.printable(paths[0]) + more

@@ -28,11 +28,16 @@ class _OverlapError(Exception):
         self.paths = paths
 
 
+def base_tree(run: Run, state: State, phase: Phase) -> str:
+    """The tree a phase starts from: all that it needs, near and far. Raises ConflictError."""
+    return fold(run, state, closure(run.pipeline, phase.needs))
+
+
 def base(run: Run, state: State, phase: Phase) -> tuple[str, str]:
-    """Commit and tree a phase starts from: all that it needs, near and far. Raises ConflictError."""
+    """Commit and tree a phase starts from. Raises ConflictError."""
+    tree = base_tree(run, state, phase)
     if not phase.needs:
-        return state.base, state.base_tree
-    tree = fold(run, state, closure(run.pipeline, phase.needs))
+        return state.base, tree
     parents = [state.results[need].commit for need in phase.needs]
     if len(parents) == 1 and state.results[phase.needs[0]].tree == tree:
         return parents[0], tree
@@ -45,7 +50,7 @@ def fold(run: Run, state: State, phases: Iterable[Phase]) -> str:
     merged: list[Result] = []
     for phase in phases:
         result = state.results.get(phase.name)
-        if result is None or result.status is Status.FAILED or result.tree == result.base_tree:
+        if result is None or result.status is not Status.PASSED or result.tree == result.base_tree:
             continue
         try:
             tree = _three_way(run.repo, result.base_tree, tree, result.tree)

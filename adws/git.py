@@ -6,7 +6,9 @@ and reads no configuration but the repository's own and what `Repo.config` carri
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +53,7 @@ _CHECKOUT_KEYS = (
     ),
     *("core.precomposeunicode", "core.symlinks"),
 )
+_CHECKOUT_SECTIONS = ("filter.", "lfs.", "remote.")  # LFS may have to fetch a file from where it always does
 _IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL")
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -93,6 +96,11 @@ class Repo:
     @property
     def objects(self) -> Path:
         return self.git_dir / "objects"
+
+    @property
+    def empty_tree(self) -> str:
+        """Object id of the tree with nothing in it, which git knows without storing it."""
+        return hashlib.new(self.object_format, b"tree 0\0", usedforsecurity=False).hexdigest()
 
 
 def clean_environment() -> None:
@@ -145,12 +153,33 @@ def fast_forward(checkout: Path, commit: str, lock: int) -> None:
     The user's own settings count here, since it is their checkout; their hooks do not run. git inherits the
     lock: two of these at once corrupt the index.
     """
-    env = {**_ENVIRONMENT, **_settings_as_environment(_GUARD)}
-    del env["GIT_CONFIG_NOSYSTEM"], env["GIT_CONFIG_GLOBAL"]
     args = ("merge", "--ff-only", "--no-autostash", "--no-overwrite-ignore", "--quiet", commit)
-    status, _, err = _execute(args, env, str(checkout), pass_fds=(lock,))
+    status, _, err = _execute(args, _theirs(), str(checkout), pass_fds=(lock,))
     if status:
         raise GitError("merge", status, err)
+
+
+def untracked(checkout: Path, globs: Iterable[str]) -> list[str]:
+    """What the user's checkout has and git does not, ignored or not; of a whole directory only its path."""
+    args = ("ls-files", "-z", "--others", "--directory", "--", *pathspecs(globs))
+    status, out, err = _execute(args, _theirs(), str(checkout))
+    if status:
+        raise GitError("ls-files", status, err)
+    return [name.rstrip("/") for name in out.decode(errors="surrogateescape").split("\0") if name]
+
+
+def submodule_dir(checkout: Path) -> Path | None:
+    """Where git keeps the submodule that the user has checked out there, if they have."""
+    if not os.path.lexists(checkout / ".git"):
+        return None  # an empty directory: git would find what is around it
+    return Path(_ask(checkout, "rev-parse", "--absolute-git-dir"))
+
+
+def _theirs() -> dict[str, str]:
+    """For the user's own checkout, where their own settings count; their hooks do not run."""
+    env = {**_ENVIRONMENT, **_settings_as_environment(_GUARD)}
+    del env["GIT_CONFIG_NOSYSTEM"], env["GIT_CONFIG_GLOBAL"]
+    return env
 
 
 def _settings_as_environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -211,12 +240,18 @@ def open_repo(path: Path) -> Repo:
         ) from None
     settings = _settings(path)
     known = dict(settings)
+    if "filter.lfs.process" in known or "filter.lfs.smudge" in known:
+        _check_lfs(Path(root))
+        # relative to the git directory, and ours is another one
+        settings += (("lfs.storage", os.path.join(git_dir, known.get("lfs.storage", "lfs"))),)  # noqa: PTH118
     return Repo(
         root=Path(root),
         git_dir=Path(git_dir),
         head=head,
         object_format=object_format,
-        config=tuple((k, v) for k, v in settings if k in _CHECKOUT_KEYS or k.startswith(("filter.", "lfs."))),
+        config=tuple(
+            (k, v) for k, v in settings if k in _CHECKOUT_KEYS or k.startswith(("filter.", "lfs.", "remote."))
+        ),
         identity=(
             os.environ.get("GIT_AUTHOR_NAME") or known.get("user.name", "").strip() or "adws",
             os.environ.get("GIT_AUTHOR_EMAIL") or known.get("user.email", "").strip() or "adws@localhost",
@@ -235,6 +270,12 @@ def _check_version() -> None:
     numbers = tuple(int(part) for part in words[2].split(".")[:2] if part.isdigit())
     if numbers < MINIMUM:
         raise UserError(f"adws needs git 2.38 or newer for `merge-tree --write-tree`; this is git {words[2]}")
+
+
+def _check_lfs(root: Path) -> None:
+    rules = root / ".gitattributes"
+    if rules.is_file() and "filter=lfs" in rules.read_text(errors="replace") and not shutil.which("git-lfs"):
+        raise UserError(f"{root} keeps files in Git LFS, and git-lfs is not there; install it: git-lfs.com")
 
 
 def _ask(path: Path, *args: str) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +35,8 @@ def perform(run: Run, wanted: Iterable[str]) -> Merged:
     """Put the results of the wanted phases into one commit on the run's branch. Raises RefusedError."""
     state = runs.load(run)
     phases = closure(run.pipeline, wanted)
+    if said := _forged(run, state, phases):
+        raise RefusedError(said)
     if faults := [said for each in phases if (said := _fault(run, state, each))]:
         raise RefusedError("; ".join(faults))
     try:
@@ -52,36 +52,23 @@ def _fault(run: Run, state: State, each: Phase) -> str:
         return f"phase `{each.name}` has no result"
     if known.status is Status.FAILED:
         return "" if each.continue_on_error else f"phase `{each.name}` failed: {known.reason}"
-    if runs.tree_of(run.repo, known.base) != known.base_tree:
-        return f"the record of phase `{each.name}` is inconsistent; run it again"
     if not phase.is_current(run, state, each):
         return f"the result of phase `{each.name}` is not for these inputs; run it again"
+    if known.status is Status.SKIPPED and each.condition is not None:
+        return ""
     if said := change.violation(run.repo, each, known.base_tree, known.tree):
         return f"phase `{each.name}` {said}"
     return ""
 
 
-@contextlib.contextmanager
-def _publishing(run: Run) -> Iterator[int]:
-    """One at a time moves branches of this repository. The kernel lets go when we die."""
-    # no id begins with a dot, so this is no run's lock
-    lock = os.open(
-        run.repo.git_dir / "adws" / ".merge.lock",
-        os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
-        0o600,
-    )
-    try:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > run.deadline:
-                    raise RefusedError("another run moved branches until this run's time limit") from None
-                time.sleep(0.05)
-        yield lock
-    finally:
-        os.close(lock)
+def _forged(run: Run, state: State, phases: Iterable[Phase]) -> str:
+    """What the records say of their bases and is not so; the rest of a record git itself holds together."""
+    results = [state.results[each.name] for each in phases if each.name in state.results]
+    trees = runs.trees_of(run.repo, [state.base, *(result.base for result in results)])
+    if trees[state.base] != state.base_tree:
+        return f"the record of run {run.id} is inconsistent; start a new ADW_ID"
+    wrong = [result.phase for result in results if trees[result.base] != result.base_tree]
+    return f"the record of phase `{wrong[0]}` is inconsistent; run it again" if wrong else ""
 
 
 def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str) -> Merged:
@@ -101,6 +88,8 @@ def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str) -> Merg
         git.run("update-ref", f"{run.ref}/merge", commit, git_dir=run.repo.git_dir)
         try:
             _move(run, ref, commit, tip)
+        except TimeoutError:
+            raise RefusedError("another run moved branches until this run's time limit") from None
         except git.GitError as error:
             if _tip(run, ref) == tip:
                 raise RefusedError(
@@ -137,11 +126,11 @@ def _judge(run: Run, state: State, phases: Sequence[Phase], tree: str) -> None:
     """Judge again every phase whose evidence was seen on a tree with other inputs than this one."""
     for each in phases:
         known = state.results[each.name]
-        if not each.evidence or known.status is Status.FAILED:
+        if not each.evidence or known.status is not Status.PASSED:
             continue
         if not change.files(run.repo, known.tree, tree, each.inputs or ()):
             continue
-        log = runs.folder(run.repo, run.id) / each.name / "log.merged"
+        log = runs.folder(run.repo, run.id) / runs.entry(each.name) / "log.merged"
         if said := phase.judge(run, state, each, runs.join(run.repo, tree, [state.base]), log):
             raise RefusedError(
                 f"phase `{each.name}` passed alone, but on the merged tree it {said}; its log is {log}"
@@ -150,7 +139,7 @@ def _judge(run: Run, state: State, phases: Sequence[Phase], tree: str) -> None:
 
 def _move(run: Run, ref: str, commit: str, tip: str) -> None:
     """Compare and swap: from `tip` to `commit` or not at all. Raises GitError, also when late."""
-    with _publishing(run) as lock:
+    with runs.exclusive(run.repo, "merge", run.deadline) as lock:
         if run.id in ref:
             # a lock on this run's own branch was left by a git that was killed: we hold the run
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -195,7 +184,7 @@ def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: st
 def _line(result: Result) -> str:
     said = result.reason or str(result.fields.get("summary", ""))
     note = runs.printable(" ".join(said.split()))[:100]
-    verdict = "failed, not merged" if result.status is Status.FAILED else "passed"
+    verdict = "failed, not merged" if result.status is Status.FAILED else result.status
     return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.by}" + (
         f": {note}" if note else ""
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 FORMAT = 1
@@ -24,6 +25,11 @@ class Agent:
     Without `{prompt}` (the path of the rendered prompt) the prompt is the command's standard input."""
     model: str | None = None
     env: Pairs = ()
+    secrets: tuple[str, ...] = ()
+
+
+Command = str | tuple[str, ...]
+"""A string goes to `/bin/sh -e -c`, a tuple is the command itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +37,31 @@ class Phase:
     """One unit of work, with every default already resolved. Exactly one of `run` and `agent` is set."""
 
     name: str
+    """`test`, or `test:py311` where the pipeline has a matrix and this is one shard of it."""
     doc: str
     needs: tuple[str, ...] = ()
-    run: str | tuple[str, ...] | None = None
-    """A string goes to `/bin/sh -c`, a tuple is the command itself."""
+    condition: str | None = None
+    """The key `if`: a shell command; exit 0 = do the phase, 1 = skip it, everything else is a failure."""
+    dir: str = ""
+    """Where in the workspace its commands run, as a relative path; empty = at the top."""
+    lock: str | None = None
+    """Name of a lock over all runs of the repository; who holds it works alone."""
+    copy: tuple[str, ...] = ()
+    """Globs of files that git does not have, copied in from the user's checkout where they are there."""
+    keep: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(directory, globs of the lock files it was made from): kept between uses while those are the same."""
+    setup: Command | None = None
+    """Makes what is kept; run when something of that is not there."""
+    run: Command | None = None
     agent: Agent | None = None
     prompt: str | None = None
     """The text of the prompt file (not its path); set together with `agent`."""
     model: str | None = None
     """The phase's model, or its agent's, or None."""
     env: Pairs = ()
+    """Without what comes from the caller; a shard's matrix values are in it."""
+    secrets: tuple[str, ...] = ()
+    """Names of variables that it gets from the caller's environment, where they are set there."""
     timeout: float
     """Seconds."""
     retries: int = 0
@@ -51,6 +72,8 @@ class Phase:
     """Globs it may not change, whatever `writes` says."""
     evidence: tuple[str, ...] = ()
     """JUnit reports, as paths below `ADW_OUT`, that have to be there, parse, and be green."""
+    outputs: tuple[str, ...] = ()
+    """Globs of files it has to leave in its workspace; captured even where git ignores them."""
     inputs: tuple[str, ...] | None = None
     """Globs of the files its outcome depends on; None = all."""
     must_change: bool = False
@@ -66,7 +89,7 @@ class Pipeline:
     source: str
     """What messages call it: the path as the user would type it."""
     digest: str
-    """sha256 of the file's bytes, in hex."""
+    """sha256 of the bytes of all its files, in hex."""
     phases: tuple[Phase, ...]
     workflows: tuple[tuple[str, tuple[str, ...]], ...]
     """(name, the phases it wants), in declared order; the first one is the default."""
@@ -76,21 +99,28 @@ class Pipeline:
     into: str
     """The branch to merge into; `{adw_id}` is filled in per run."""
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where in `phases` each one is."""
+        return {phase.name: place for place, phase in enumerate(self.phases)}
+
 
 def closure(pipeline: Pipeline, wanted: Iterable[str]) -> tuple[Phase, ...]:
     """The wanted phases and all that they need, near and far, in declared order."""
-    names = set(wanted)
-    for phase in reversed(pipeline.phases):
-        if phase.name in names:
-            names.update(phase.needs)
-    return tuple(phase for phase in pipeline.phases if phase.name in names)
+    found, new = set[int](), {pipeline.places[name] for name in wanted}
+    while new:
+        found |= new
+        new = {pipeline.places[need] for place in new for need in pipeline.phases[place].needs} - found
+    return tuple(pipeline.phases[place] for place in sorted(found))
 
 
 class Status(StrEnum):
-    """The two verdicts there are."""
+    """The verdicts there are."""
 
     PASSED = "passed"
     FAILED = "failed"
+    SKIPPED = "skipped"
+    """Its `if` said no: it changed nothing, and what needs it goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)

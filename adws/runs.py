@@ -2,10 +2,11 @@
 
     refs/adws/<id>/run                    the run: base commit (its parent), issue and pipeline (its tree)
     refs/adws/<id>/<phase>                its last attempt: the tree it left, on the commit it began from
-    refs/adws/<id>/attempt/<phase>/<n>    every attempt: the tree of its ADW_OUT, on the commit above
+    refs/adws/<id>/attempt/<phase>/<n>    every attempt
     refs/adws/<id>/merge                  the commit that was merged last
 
-The verdict is in the commit's message, as JSON. A record that cannot be read counts as not there.
+The verdict is in the commit's message, as JSON; what it left in ADW_OUT is the tree of its second parent. A
+record that cannot be read counts as not there.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +30,6 @@ from adws.git import Repo
 from adws.model import FORMAT, Phase, Pipeline, Result, Status, closure
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_FIELDS = "%00".join(("%(refname)", "%(objectname)", "%(tree)", "%(parent)", "%(contents)")) + "%00%00"
 _US = {"GIT_AUTHOR_NAME": "adws", "GIT_AUTHOR_EMAIL": "adws@localhost"} | {
     "GIT_COMMITTER_NAME": "adws",
     "GIT_COMMITTER_EMAIL": "adws@localhost",
@@ -56,13 +58,10 @@ class State:
     base: str
     """The commit everything starts from."""
     base_tree: str
-    issue: str
-    """Object id of the issue's text."""
+    issue: bytes
     title: str
     """The issue's first line, fit for a commit's subject."""
     results: dict[str, Result]
-    attempts: dict[str, int]
-    """Per phase, the highest number taken."""
     merged: str
     """The commit that was merged last, or empty."""
 
@@ -78,82 +77,102 @@ def check_id(adw_id: str) -> str:
 @contextlib.contextmanager
 def lock(repo: Repo, adw_id: str) -> Iterator[None]:
     """Hold the run: a second call with the same id is told who has it. The kernel lets go when we die."""
-    folder = repo.git_dir / "adws"
-    folder.mkdir(exist_ok=True)
-    fd = os.open(folder / f"{adw_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(fd, 100).decode(errors="replace").strip()
-        os.close(fd)
-        raise UserError(f"run {adw_id} is in progress ({holder}); wait for it, or stop it") from None
-    try:
+    (repo.git_dir / "adws").mkdir(exist_ok=True)
+    with _lock_file(repo, adw_id) as fd:
+        if not _locked(fd):
+            holder = os.read(fd, 100).decode(errors="replace").strip()
+            raise UserError(f"run {adw_id} is in progress ({holder}); wait for it, or stop it")
         os.ftruncate(fd, 0)
         os.write(fd, f"process {os.getpid()}\n".encode())
         # the run is ours, so a lock on one of its refs was left by a git that was killed, and would block us
         for stale in (repo.git_dir / "refs" / "adws" / adw_id).rglob("*.lock"):
             stale.unlink()
         yield
+
+
+@contextlib.contextmanager
+def exclusive(repo: Repo, name: str, deadline: float) -> Iterator[int]:
+    """Hold a lock that all runs of the repository share; raises TimeoutError at `deadline` (time.monotonic).
+
+    Whoever inherits the descriptor holds it too.
+    """
+    with _lock_file(repo, f".{name}") as fd:  # no id begins with a dot, so this is no run's lock
+        while not _locked(fd):
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            time.sleep(0.05)
+        yield fd
+
+
+@contextlib.contextmanager
+def _lock_file(repo: Repo, name: str) -> Iterator[int]:
+    path = repo.git_dir / "adws" / f"{name}.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        yield fd
     finally:
         os.close(fd)
 
 
-def begin(run: Run, source: bytes, issue: bytes | None) -> State:
-    """The run to go on with, or a new one on the commit that is checked out.
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def begin(run: Run, source: bytes, issue: bytes | None) -> None:
+    """Record the run to go on with, or a new one on the commit that is checked out.
 
     A known id without an issue keeps the recorded one; with another issue the run goes on from the same
     base, and the phases, whose keys hold the issue, are due again.
     """
     repo = run.repo
-    known = find(run)
+    known = _find(run, ())
     if known is None:
         _refuse_lookalike(run)
-        if issue is None:
-            raise _unknown(run)
-    elif issue is None:
-        issue = git.run("cat-file", "blob", known.issue, git_dir=repo.git_dir)
+    issue = known.issue if known and issue is None else issue
+    if issue is None:
+        raise _unknown(run)
+    base = known.base if known else repo.head
     blobs = {"issue.md": _blob(repo, issue), "pipeline.yaml": _blob(repo, source)}
     listing = "".join(f"100644 blob {oid}\t{name}\n" for name, oid in blobs.items())
     tree = git.text("mktree", git_dir=repo.git_dir, stdin=listing.encode())
     facts = {
         "format": FORMAT,
-        "issue": blobs["issue.md"],
+        "base_tree": tree_of(repo, base),
         "title": _title(issue),
         "pipeline": run.pipeline.digest,
     }
-    commit = _commit(repo, tree, [known.base if known else repo.head], f"adws run {run.id}", facts)
+    commit = _commit(repo, tree, [base], f"adws run {run.id}", facts)
     git.run("update-ref", f"{run.ref}/run", commit, git_dir=repo.git_dir)
-    return load(run)
 
 
-def load(run: Run) -> State:
-    """The run as recorded; UserError where there is none."""
-    state = find(run)
+def load(run: Run, names: Iterable[str] | None = None) -> State:
+    """The run as recorded, with the results of the named phases or of all; UserError where there is none."""
+    state = _find(run, [phase.name for phase in run.pipeline.phases] if names is None else names)
     if state is None:
         raise _unknown(run)
     return state
 
 
-def find(run: Run) -> State | None:
-    """The run as recorded, in one question to git, or None where there is none that can be read."""
-    out = git.run("for-each-ref", f"--format={_FIELDS}", f"{run.ref}/", git_dir=run.repo.git_dir)
-    records = {}
-    for entry in out.decode(errors="replace").split("\0\0\n"):
-        name, *fields = entry.split("\0")
-        if len(fields) == 4:
-            records[name.removeprefix(f"{run.ref}/")] = fields
-    about = _message(records["run"][3]) if "run" in records else {}
-    if not about:
+def _find(run: Run, names: Iterable[str]) -> State | None:
+    """In one question to git, for exactly these refs: listing a directory of refs reads every one in it."""
+    refs = {name: f"{run.ref}/{entry(name)}" for name in names}
+    asked = [f"{run.ref}/run", f"{run.ref}/run:issue.md", f"{run.ref}/merge", *refs.values()]
+    about, issue, merged, *records = _objects(run.repo, asked)
+    facts = _message(about) if about else {}
+    if not about or not facts or not issue:
         return None
-    base = records["run"][2]
+    results = {name: _result(name, record) for name, record in zip(refs, records, strict=True) if record}
     return State(
-        base=base,
-        base_tree=tree_of(run.repo, base),
-        issue=str(about["issue"]),
-        title=str(about["title"]),
-        results={name: result for name, fields in records.items() if (result := _result(name, *fields))},
-        attempts=_attempts(name for name in records if name.startswith("attempt/")),
-        merged=records["merge"][0] if "merge" in records else "",
+        base=about.header("parent")[0],
+        base_tree=str(facts["base_tree"]),
+        issue=issue.content,
+        title=str(facts["title"]),
+        results={name: result for name, result in results.items() if result},
+        merged=merged.oid if merged else "",
     )
 
 
@@ -161,12 +180,13 @@ def record(run: Run, result: Result) -> Result:
     """Keep an attempt: its tree as a commit on its base, its artifacts beside it. Returns it complete."""
     facts = {k: v for k, v in dataclasses.asdict(result).items() if k not in ("base", "commit", "tree")}
     subject = f"adws {run.id}: {result.phase} {result.status}, attempt {result.attempt}"
-    commit = _commit(run.repo, result.tree, [result.base], subject, {"format": FORMAT, **facts})
-    kept = _commit(run.repo, result.out, [commit], f"{subject}, artifacts", {"format": FORMAT})
-    # the attempt first: once the result is there, all that it names is safe from gc
-    number = f"attempt/{result.phase}/{result.attempt}"
-    git.run("update-ref", f"{run.ref}/{number}", kept, "", git_dir=run.repo.git_dir)
-    git.run("update-ref", f"{run.ref}/{result.phase}", commit, git_dir=run.repo.git_dir)
+    parents = [result.base]
+    if result.out != run.repo.empty_tree:
+        parents += [_commit(run.repo, result.out, [], f"{subject}, artifacts", {"format": FORMAT})]
+    commit = _commit(run.repo, result.tree, parents, subject, {"format": FORMAT, **facts})
+    name = entry(result.phase)
+    moves = f"create {run.ref}/attempt/{name}/{result.attempt} {commit}\nupdate {run.ref}/{name} {commit}\n"
+    git.run("update-ref", "--stdin", git_dir=run.repo.git_dir, stdin=moves.encode())
     return dataclasses.replace(result, commit=commit)
 
 
@@ -176,11 +196,12 @@ def key(run: Run, state: State, phase: Phase, base_tree: str) -> str:
     Of the base only what it declares as `inputs`; of what it needs, near and far, artifacts and verdicts; the
     prompt is in the definition as its template.
     """
-    tree = base_tree if phase.inputs is None else _matching(run.repo, base_tree, phase.inputs)
+    tree = base_tree if phase.inputs is None else matching(run.repo, base_tree, phase.inputs)
     upstream = [p.name for p in closure(run.pipeline, phase.needs)]
     outs = {name: (known.out, known.status) for name in upstream if (known := state.results.get(name))}
-    parts = [FORMAT, tree, dataclasses.asdict(phase), run.id, state.issue, outs]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    issue = hashlib.sha256(state.issue).hexdigest()
+    parts = [FORMAT, tree, phase, run.id, issue, outs]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=vars).encode()).hexdigest()
 
 
 def join(repo: Repo, tree: str, parents: Iterable[str] = ()) -> str:
@@ -196,8 +217,16 @@ def tree_of(repo: Repo, commit: str) -> str:
     return git.text("rev-parse", "--verify", f"{commit}^{{tree}}", git_dir=repo.git_dir)
 
 
-def empty_tree(repo: Repo) -> str:
-    return git.text("mktree", git_dir=repo.git_dir)
+def trees_of(repo: Repo, commits: Iterable[str]) -> dict[str, str]:
+    """Each commit's tree, in one question; empty where there is none."""
+    asked = list(commits)
+    found = _objects(repo, [f"{commit}^0" for commit in asked])
+    return {commit: "".join(f.header("tree")) if f else "" for commit, f in zip(asked, found, strict=True)}
+
+
+def entry(phase: str) -> str:
+    """What a phase is called in refs and folders; no ref and no path on Windows can have a colon."""
+    return phase.replace(":", ".")
 
 
 def folder(repo: Repo, adw_id: str) -> Path:
@@ -212,10 +241,13 @@ def folder(repo: Repo, adw_id: str) -> Path:
 
 def new_attempt(run: Run, state: State, phase: str) -> tuple[int, Path]:
     """Number and new folder of the next attempt. A killed one left a folder only, and keeps its number."""
-    place = folder(run.repo, run.id) / phase
+    place = folder(run.repo, run.id) / entry(phase)
     place.mkdir(exist_ok=True)
     taken = [int(p.name[8:]) for p in place.glob("attempt-*") if p.name[8:].isdecimal()]
-    number = max([state.attempts.get(phase, 0), *taken]) + 1
+    last = state.results[phase].attempt if phase in state.results else 0
+    number = max([last, *taken]) + 1
+    while not last and any(_objects(run.repo, [f"{run.ref}/attempt/{entry(phase)}/{number}"])):
+        number += 1  # somebody deleted the result and the folder
     path = place / f"attempt-{number}"
     path.mkdir()
     return number, path
@@ -230,11 +262,10 @@ def _unknown(run: Run) -> UserError:
     return UserError(f"run {run.id} is not known in {run.repo.root}; give it an issue: ISSUE=path.md")
 
 
-def _matching(repo: Repo, tree: str, globs: Iterable[str]) -> str:
+def matching(repo: Repo, tree: str, globs: Iterable[str]) -> str:
     """The files of a tree that match, with their content ids."""
-    return git.text(
-        "diff-tree", "-r", "--raw", empty_tree(repo), tree, "--", *git.pathspecs(globs), git_dir=repo.git_dir
-    )
+    specs = git.pathspecs(globs)
+    return git.text("diff-tree", "-r", "--raw", repo.empty_tree, tree, "--", *specs, git_dir=repo.git_dir)
 
 
 def _commit(repo: Repo, tree: str, parents: list[str], subject: str, facts: dict[str, object]) -> str:
@@ -254,11 +285,36 @@ def _title(issue: bytes) -> str:
     return title if len(title) <= 72 else title[:71] + "…"
 
 
-def _message(contents: str) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Object:
+    """What a ref leads to; of a commit its first lines as well."""
+
+    oid: str
+    content: bytes
+
+    def header(self, name: str) -> list[str]:
+        lines = self.content.partition(b"\n\n")[0].decode(errors="replace").splitlines()
+        return [value for key, _, value in (line.partition(" ") for line in lines) if key == name]
+
+
+def _objects(repo: Repo, names: Sequence[str]) -> list[_Object | None]:
+    """What is there under each of these names, in one question."""
+    asked = "".join(f"{name}\n" for name in names).encode()
+    out = io.BytesIO(git.run("cat-file", "--batch", "--buffer", git_dir=repo.git_dir, stdin=asked))
+    found: list[_Object | None] = []
+    for _ in names:
+        oid, *about = out.readline().decode(errors="replace").split()
+        there = len(about) == 2
+        found.append(_Object(oid, out.read(int(about[1]))) if there else None)
+        out.read(there)  # the line's end behind the content
+    return found
+
+
+def _message(record: _Object) -> dict[str, object]:
     """The facts in a record's message, empty where it is not ours. A newer format is refused, not guessed."""
-    _, _, body = contents.partition("\n\n")
+    _, _, message = record.content.partition(b"\n\n")
     try:
-        facts = json.loads(body)
+        facts = json.loads(message.partition(b"\n\n")[2])
     except (ValueError, RecursionError):
         return {}
     if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
@@ -268,24 +324,16 @@ def _message(contents: str) -> dict[str, object]:
     return facts
 
 
-def _result(name: str, commit: str, tree: str, parents: str, contents: str) -> Result | None:
-    facts = _message(contents)
+def _result(name: str, record: _Object) -> Result | None:
+    facts = _message(record)
     facts.pop("format", None)
     try:
-        result = Result(**facts, base=parents, commit=commit, tree=tree)  # type: ignore[arg-type]
+        base, tree = record.header("parent")[0], record.header("tree")[0]
+        result = Result(**facts, base=base, commit=record.oid, tree=tree)  # type: ignore[arg-type]
         result = dataclasses.replace(result, status=Status(result.status))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, IndexError):
         return None
     return result if result.phase == name else None
-
-
-def _attempts(names: Iterable[str]) -> dict[str, int]:
-    highest: dict[str, int] = {}
-    for name in names:
-        _, phase, number = name.split("/")
-        if number.isdecimal():
-            highest[phase] = max(highest.get(phase, 0), int(number))
-    return highest
 
 
 def _refuse_lookalike(run: Run) -> None:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fnmatch
 import io
 import multiprocessing
@@ -37,7 +38,7 @@ from adws.call import Call
 from adws.errors import UNUSABLE, UserError
 from adws.model import Phase, Pipeline, closure
 from adws.report.console import Console
-from adws.runs import Run
+from adws.runs import Run, State
 
 FAILED, ERROR = 1, 2
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -95,6 +96,9 @@ class Session:
         self.source = source
         self.deadline = time.monotonic() + pipeline.timeout
         self.run: Run | None = None
+        self.state: State | None = None
+        self.done: set[str] = set()
+        """Tasks that ended since `state` was read."""
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -103,11 +107,34 @@ class Session:
         named = [w for w in workflows if any(fnmatch.fnmatchcase(w, word) for word in self.call.words)]
         return tuple(name for w in named or list(workflows)[:1] for name in workflows[w])
 
+    def is_current(self, each: Phase) -> bool:
+        """Whether a phase is up to date."""
+        return self.run is not None and phase.is_current(self.run, self.record(self.run), each)
+
+    def record(self, run: Run) -> State:
+        """The run as recorded: read once, and then only what was done since."""
+        old = self.state.results if self.state else {}
+        if self.state is None or self.done:
+            new = runs.load(run, self.done & self.pipeline.places.keys() if self.state else None)
+            kept = {name: result for name, result in old.items() if name not in self.done}
+            self.state, self.done = dataclasses.replace(new, results=kept | new.results), set()
+        return self.state
+
     def graph(self) -> Iterator[dict[str, Any]]:
         """The doit tasks: every phase, the merge, every workflow."""
         for each in self.pipeline.phases:
             task = {"actions": [PhaseAction(self, each)], "uptodate": [Current(self, each)]}
-            yield task | {"basename": each.name, "doc": each.doc, "task_dep": list(each.needs)}
+            name, _, shard = each.name.partition(":")
+            if shard:
+                yield {"basename": name, "name": None, "doc": each.doc}
+            yield (
+                task
+                | ({"basename": name, "name": shard} if shard else {"basename": name})
+                | {
+                    "doc": each.doc,
+                    "task_dep": list(each.needs),
+                }
+            )
         needs = [each.name for each in closure(self.pipeline, self.wanted)]
         doc = f"one commit on {self.pipeline.into} with what all phases made"
         yield {"basename": "merge", "doc": doc, "actions": [MergeAction(self)], "task_dep": needs}
@@ -189,9 +216,8 @@ class Current:
     phase: Phase
 
     def __call__(self) -> bool:
-        run = self.session.run
         try:
-            return run is not None and phase.is_current(run, runs.load(run), self.phase)
+            return self.session.is_current(self.phase)
         except (UserError, git.GitError):
             return False  # then the phase itself meets the fault, and says so
 
@@ -231,17 +257,19 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         runs.folder(repo, run.id)
         runs.begin(run, session.source, issue)
         session.run = run
-        self.console.begin(run)
+        self.console.begin(run, session.record(run))
 
     def execute_task(self, task: Any) -> None:
         if task.actions:
             self.console.started(task.name)
 
     def add_success(self, task: Any) -> None:
+        self.session.done.add(task.name)
         if task.actions:
             self.console.ended(task.name, task.values["verdict"], task.values["said"])
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
+        self.session.done.add(task.name)
         if not task.actions:
             return  # a workflow: its phases have said it
         if isinstance(fail, UnmetDependency):
@@ -267,8 +295,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             why = f"stopped by {signal.Signals(self.stopped).name}; the same command goes on from here"
         if self.stopped:
             process.stop()  # what thread workers run; process workers are dead, and theirs with them
+            self.session.state = None  # nobody told us of what they still recorded
         try:
-            self.console.finish(self.session.run, self.order, self._again(), why)
+            run, state = self.session.run, self.session.record(self.session.run)
+            self.console.finish(run, state, self.order, self._again(), why)
         except (OSError, git.GitError, UserError) as error:
             print(f"the report cannot be made: {error}", file=sys.stderr)
             self.code = ERROR

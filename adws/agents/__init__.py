@@ -7,26 +7,21 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from adws.model import Phase
+from adws.model import Agent, Command, Phase
 
 PLACEHOLDERS = ("python", "phase", "model", "prompt", "adw_id", "out")
 """What may stand in braces in a command that is a list; `prompt` (a path) only in an agent's."""
 VARIABLES = ("adw_id", "phase", "issue", "needs", "out")
 """What may stand in braces in a prompt."""
-BRACES = re.compile(r"\{([a-z_]+)\}")
-"""A name in braces; all other braces are text."""
+BRACES = re.compile(r"(?<!\$)\{([a-z_][a-z0-9_]*)\}")
+"""A name in braces; all other braces are text, and `${name}` is the shell's."""
 
 
-def command(phase: Phase, *, adw_id: str, prompt: Path, out: Path) -> tuple[list[str], Path | None]:
-    """The arguments that start a phase, and the file to give it as standard input, if any.
-
-    A phase's string is for the shell and is not touched. An agent that does not name `{prompt}` reads the
-    prompt from its standard input.
-    """
-    if isinstance(phase.run, str):
+def command(phase: Phase, command: Command, *, adw_id: str, prompt: Path, out: Path) -> list[str]:
+    """The arguments of one of a phase's commands. Into a string only the shell looks."""
+    if isinstance(command, str):
         # -e, as GitHub Actions does: a failed line must not be green because a later one succeeds
-        return ["/bin/sh", "-e", "-c", phase.run], None
-    parts = phase.agent.run if phase.agent else phase.run or ()
+        return ["/bin/sh", "-e", "-c", command]
     values = {
         "python": sys.executable,
         "phase": phase.name,
@@ -35,14 +30,19 @@ def command(phase: Phase, *, adw_id: str, prompt: Path, out: Path) -> tuple[list
         "adw_id": adw_id,
         "out": str(out),
     }
-    by_file = any("{prompt}" in part for part in parts)
-    return [_fill(part, values) for part in parts], prompt if phase.agent and not by_file else None
+    return [fill(part, values) for part in command]
+
+
+def reads_prompt(agent: Agent) -> bool:
+    """Whether the prompt is its standard input: so it is where it does not name `{prompt}`."""
+    return not any("{prompt}" in part for part in agent.run)
 
 
 def render(phase: Phase, variables: Mapping[str, str]) -> str:
     """The prompt with its variables filled in, in one pass: nothing is filled into what was filled in."""
-    return _fill(phase.prompt or "", variables)
+    return fill(phase.prompt or "", variables)
 
 
-def _fill(text: str, values: Mapping[str, str]) -> str:
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """The text with these values for their names in braces; other names stay as they are."""
     return BRACES.sub(lambda match: values.get(match[1], match[0]), text)

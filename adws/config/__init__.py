@@ -3,72 +3,104 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from adws.config import document, phases, values
-from adws.config.document import List, Map, Node, Text
+from adws.config.document import Map, Node, Text
 from adws.config.values import RESERVED
 from adws.errors import UserError, suggest
-from adws.model import FORMAT, Agent, Pipeline
+from adws.model import FORMAT, Agent, Phase, Pipeline
 
 __all__ = ["RESERVED", "SHIPPED", "load"]
 
-SHIPPED = Path(__file__).parent.parent / "pipeline.yaml"
+SHIPPED = Path(__file__).parent.parent / "sdlc.yaml"
 """The pipeline of a repository that has none; its prompts lie beside it."""
 _INTO = "adw/{adw_id}"
+_GLOB = re.compile(r"[!*?\[\\]")
+"""What is more than itself in a glob."""
 _NO_BRANCH = re.compile(
     r"[\0-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/[.-]|\.lock(/|$)|[./]$|^[-./]|^refs/|^(@|HEAD)$"
 )
 """What git takes for no branch, and what a command line or git would take for something else."""
 
 
-def load(source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str | None = None) -> Pipeline:
-    """The checked pipeline; messages call the file `name`, its prompts are searched in `prompt_dirs` in turn.
+def load(
+    source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str | None = None
+) -> tuple[Pipeline, bytes]:
+    """The checked pipeline, and the text of all its files, for the record.
 
-    `agent` works on every prompt, whatever the file says. UserError with all that is wrong, sorted by place.
+    Messages call the file `name`; what it includes and its prompts are searched in `prompt_dirs` in turn.
+    `agent` works on every prompt, whatever a file says. UserError with all that is wrong, per file and sorted
+    by place, or with what keeps a file from being read at all.
     """
-    root = document.parse(source, name)
-    top = values.section(root, "a pipeline", _TOP)
-    for key in ("version", "phases"):
-        if isinstance(root, Map) and key not in root:
-            root.wrong(f"there is no `{key}`; a pipeline has `version: {FORMAT}` and `phases`")
+    roots, top, record, frozen = _read(source, name, prompt_dirs)
     agents, defaults = top.get("agents", {}), top.get("defaults", {})
-    if defaults.get("agent", "") not in ("", *agents):
-        unknown = defaults["agent"]
-        root.at("defaults").at("agent").wrong(f"unknown agent `{unknown}`", word=unknown, known=agents)
-    given = phases.Given(defaults=defaults, agents=agents, instead=agent, folders=prompt_dirs)
-    found = phases.read(top.get("phases", []), given)
+    if (unknown := defaults.get("agent")) and unknown not in agents:
+        unknown.wrong(f"unknown agent `{unknown}`", word=unknown, known=agents)
+    given = phases.Given(defaults=defaults, agents=agents, instead=agent, folders=prompt_dirs, frozen=frozen)
+    found = phases.read(top.get("phases", {}), given)
+    every = tuple(itertools.chain.from_iterable(found.values()))
     pipeline = Pipeline(
         source=name,
-        digest=hashlib.sha256(source).hexdigest(),
-        phases=tuple(found.values()),
-        workflows=tuple((str(key), _wanted(key, node, found)) for key, node in top.get("workflows", []))
-        or ((phases.WORKFLOW, tuple(found)),),
+        digest=hashlib.sha256(record).hexdigest(),
+        phases=every,
+        workflows=tuple(
+            (str(key), _wanted(key, node, found)) for key, node in top.get("workflows", {}).items()
+        )
+        or ((phases.WORKFLOW, tuple(phase.name for phase in every)),),
         max_parallel=top.get("max_parallel", 3),
         timeout=top.get("timeout", 1800.0),
         into=top.get("merge", {}).get("into", _INTO),
     )
-    if root.source.problems:
-        raise root.source.error(*root.source.problems)
+    if told := [str(root.source.error(*root.source.problems)) for root in roots if root.source.problems]:
+        raise UserError("\n".join(told))
     if agent and agent not in agents:
         there = f"(agents there: {', '.join(agents) or 'none'})"
         raise UserError(f"{name}: unknown agent `{agent}`{suggest(agent, agents)} {there}")
-    return pipeline
+    return pipeline, record
 
 
-def _wanted(key: Text, node: Node, found: Collection[str]) -> tuple[str, ...]:
-    wanted = values.texts(node, key)
+def _read(
+    source: bytes, name: str, folders: Sequence[Path]
+) -> tuple[list[Node], dict[str, Any], bytes, tuple[str, ...]]:
+    """The file and those it includes: nodes, what they say together, text, what nobody may change.
+
+    Of what is said twice the first counts: the file itself, then what it includes, in that order.
+    """
+    roots, record, frozen = [document.parse(source, name)], source, []
+    top = values.section(roots[0], "a pipeline", TOP)
+    for each in top.get("include", ()):
+        if any(each == root.source.name for root in roots):
+            each.wrong(f"`{each}` is part of this pipeline already; remove it here")
+        elif found := values.file(each, "file", folders):
+            roots.append(document.parse(found[0], str(each)))
+            record += f"\n# include: {each}\n".encode() + found[0]
+            # like the file itself it decides what runs; the package is out of reach
+            frozen += [_GLOB.sub(r"\\\g<0>", each)] if found[1] != SHIPPED.parent else []
+            for key, value in values.section(roots[-1], "a pipeline", _INCLUDED).items():
+                there = top.setdefault(key, value)
+                top[key] = {**there, **value, **there} if isinstance(there, dict) else there
+    for root in roots:
+        if isinstance(root, Map) and "version" not in root:
+            root.wrong(f"there is no `version`; a pipeline begins with `version: {FORMAT}`")
+    if isinstance(roots[0], Map) and not any("phases" in root for root in roots if isinstance(root, Map)):
+        roots[0].wrong("there is no `phases`; a pipeline has one at least")
+    return roots, top, record, tuple(frozen)
+
+
+def _wanted(key: Text, node: Node, found: Mapping[str, Sequence[Phase]]) -> tuple[str, ...]:
+    wanted = values.texts(node, key, some=True)
     if values.name(key, "a workflow") in found:
         key.wrong(f"`{key}` is a phase; give the workflow another name")
-    if isinstance(node, List) and not node:
-        key.wrong(f"workflow `{key}` wants nothing; name a phase")
     for phase in wanted:
         if phase not in found:
             phase.wrong(f"workflow `{key}` wants unknown phase `{phase}`", word=phase, known=found)
-    return tuple(dict.fromkeys(map(str, wanted)))
+    return tuple(dict.fromkeys(each.name for phase in wanted for each in found.get(phase, ())))
 
 
 def _agents(node: Node, key: str) -> dict[str, Agent]:
@@ -92,12 +124,18 @@ def _version(node: Node, key: str) -> None:
         node.wrong(f"`{key}` has to be {FORMAT}, not {node.shown}")
 
 
-_TOP: dict[str, values.Reader] = {
+def _no_include(node: Node, key: str) -> None:
+    node.wrong(f"an included file cannot `{key}`; name all files in the pipeline itself")
+
+
+TOP: dict[str, values.Reader] = {
     "version": _version,
     "agents": _agents,
     "defaults": lambda node, key: values.section(node, f"`{key}`", phases.DEFAULTS),
     "max-parallel": partial(values.integer, low=1, high=64),
     "timeout": values.duration,
-    **dict.fromkeys(("phases", "workflows"), lambda node, key: values.entries(node, f"`{key}`")),
+    "include": values.texts,
+    **dict.fromkeys(("phases", "workflows"), lambda node, key: dict(values.entries(node, f"`{key}`"))),
     "merge": lambda node, key: values.section(node, f"`{key}`", {"into": _branch}),
 }
+_INCLUDED = TOP | {"include": _no_include}

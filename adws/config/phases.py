@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adws import agents
-from adws.config import values
-from adws.config.document import Node, Text
-from adws.model import Agent, Phase
+from adws.config import matrix, values
+from adws.config.document import Map, Node, Text
+from adws.model import Agent, Command, Phase
 
 WORKFLOW = "sdlc"
 """The one workflow of a pipeline that names none; it wants every phase."""
 _RESERVED = values.RESERVED | {WORKFLOW}
-_list = partial(values.command, known=("python", "phase", "adw_id", "out"))
-_AGENT: dict[str, values.Reader] = {
+
+
+def _command(node: Node, key: str, *, variables: Iterable[str] = ()) -> Command:
+    if isinstance(node, Text):
+        return values.text(node, key)
+    return values.command(node, key, known=("python", "phase", "adw_id", "out", *variables))
+
+
+AGENT: dict[str, values.Reader] = {
     "run": partial(values.command, known=agents.PLACEHOLDERS),
     "model": values.text,
     "env": values.env,
+    "secrets": values.secrets,
 }
 DEFAULTS: dict[str, values.Reader] = {
-    "agent": values.text,
+    "agent": lambda node, key: values.text(node, key) and node,  # which still knows its place
     "env": values.env,
     "timeout": values.duration,
     "retries": partial(values.integer, low=0, high=10),
+    "copy": partial(values.globs, refused="!", like="`.env`"),
+    "keep": values.keep,
+    "setup": _command,
 }
-_PHASE: dict[str, values.Reader] = {
-    **dict.fromkeys(("doc", "prompt", "model"), values.text),
+_FILLED: dict[str, Callable[..., Any]] = {"run": _command, "setup": _command, "lock": values.lock}
+"""What has to know the variables of the phase's matrix."""
+PHASE: dict[str, values.Reader] = {
+    **dict.fromkeys(("doc", "if", "prompt", "model"), values.text),
     "needs": values.texts,
-    "run": lambda node, key: (values.text if isinstance(node, Text) else _list)(node, key),
+    "matrix": matrix.read,
     **DEFAULTS,
+    **_FILLED,
+    "dir": partial(values.path, like="`frontend`"),
+    "secrets": values.secrets,
     **dict.fromkeys(("writes", "frozen", "inputs"), values.globs),
-    "evidence": partial(values.globs, refused="!*?["),
+    "outputs": partial(values.globs, refused="!", like="`dist/**`"),
+    "evidence": partial(values.globs, refused=values.NO_GLOB, like="`junit.xml`"),
     **dict.fromkeys(("must-change", "continue-on-error"), values.boolean),
 }
 
@@ -48,41 +65,66 @@ class Given:
     instead: str | None
     """The agent of this run, whatever the file says."""
     folders: Sequence[Path]
+    frozen: tuple[str, ...]
+    """What no phase may change."""
 
 
 def read_agent(key: Text, node: Node) -> Agent:
     what = f"agent `{values.name(key, 'an agent', frozenset())}`"
-    own = values.section(node, what, _AGENT)
+    own = values.section(node, what, AGENT)
     if "run" not in own:
         key.wrong(f"{what} has no `run`; give it the command that starts it")
     return Agent(**{"run": (), **own, "name": str(key)})
 
 
-def read(entries: Sequence[tuple[Text, Node]], given: Given) -> dict[str, Phase]:
-    """The phases by name, in declared order but each after those it needs."""
-    found, needs = {}, {}
-    for key, node in entries:
-        own = values.section(node, f"phase `{values.name(key, 'a phase', _RESERVED)}`", _PHASE)
-        needs[str(key)] = own.pop("needs", ())
-        found[str(key)] = _phase(key, node, own, given)
-    return {
-        name: replace(found[name], needs=tuple(dict.fromkeys(map(str, needs[name]))))
-        for name in _order(needs)
-    }
+def read(entries: Mapping[Text, Node], given: Given) -> dict[str, tuple[Phase, ...]]:
+    """The phases by name, those with a matrix as their shards, in declared order but after what they need."""
+    found, needs = dict[str, list[Phase]](), dict[str, Sequence[Text]]()
+    for key, node in entries.items():
+        table = node.at("matrix")
+        variables = tuple(map(str, table)) if isinstance(table, Map) and table is not node else ()
+        what = f"phase `{values.name(key, 'a phase', _RESERVED)}`"
+        readers = {name: partial(reader, variables=variables) for name, reader in _FILLED.items()}
+        own = values.section(node, what, PHASE | readers)
+        needs[str(key)], shards = own.pop("needs", ()), own.pop("matrix", ())
+        phase = _phase(key, node, own, given, variables)
+        found[str(key)] = [matrix.shard(phase, each) for each in shards] or [phase]
+    phases = dict[str, tuple[Phase, ...]]()
+    for name in _order(needs):
+        before = dict.fromkeys(each.name for need in needs[name] for each in phases.get(need, ()))
+        phases[name] = tuple(replace(each, needs=tuple(before)) for each in found[name])
+    return phases
 
 
-def _phase(key: Text, node: Node, own: Mapping[str, Any], given: Given) -> Phase:
-    fields = {"timeout": 600.0, **given.defaults, **own, "name": str(key), "agent": None}
-    env = given.defaults.get("env", ())
+def _phase(key: Text, node: Node, own: dict[str, Any], given: Given, variables: Sequence[str]) -> Phase:
     _check_work(key, node, own)
-    if "prompt" in own:
-        agent, fields["model"] = _agent(key, node, own, given)
-        env += agent.env if agent else ()
-        fields |= {"agent": agent, "prompt": _prompt(node.at("prompt"), own["prompt"], given.folders)}
-    fields["env"] = tuple(sorted(dict(env + own.get("env", ())).items()))
+    agent, model = _agent(key, node, own, given) if "prompt" in own else (None, None)
+    fields = {"timeout": 600.0, **given.defaults, **own, "name": str(key), "agent": agent, "model": model}
+    if own.get("prompt"):
+        fields["prompt"] = _prompt(node.at("prompt"), given, variables)
+    env = given.defaults.get("env", ()) + (agent.env if agent else ()) + own.get("env", ())
+    secrets = {*(agent.secrets if agent else ()), *own.get("secrets", ())}
+    fields |= {"env": tuple(sorted(dict(env).items())), "secrets": tuple(sorted(secrets))}
+    _check_variables(key, node, own, fields, variables)
+    fields |= {"condition": fields.pop("if", None), "frozen": own.get("frozen", ()) + given.frozen}
     about = own.get("doc") or own.get("prompt") or own.get("run") or ""
     fields["doc"] = (about if isinstance(about, str) else " ".join(about)).strip().partition("\n")[0]
     return Phase(**fields)
+
+
+def _check_variables(
+    key: Text, node: Node, own: Mapping[str, Any], fields: Mapping[str, Any], variables: Iterable[str]
+) -> None:
+    """One name has one value, wherever it comes from; and text for the shell is left to the shell."""
+    for name in sorted({*fields["secrets"]} & {*dict(fields["env"]), *variables}):
+        whose = f"of phase `{key}`, its agent or the defaults"
+        node.at("secrets").wrong(f"`{name}` is in `secrets` and in the variables {whose}; remove one")
+    for name in sorted({*dict(own.get("env", ()))} & {*variables}):
+        node.at("env").wrong(f"`{name}` is in `env` and in `matrix` of phase `{key}`; rename one")
+    for work in ("if", "setup", "run"):
+        braces = agents.BRACES.findall(text) if isinstance(text := fields.get(work), str) else ()
+        for name in sorted({*braces} & {*variables}):
+            node.at(work).wrong(f"`{work}` is for the shell, where `{{{name}}}` is `${name}`; write that")
 
 
 def _check_work(key: Text, node: Node, own: Mapping[str, Any]) -> None:
@@ -114,17 +156,11 @@ def _agent(key: Text, node: Node, own: Mapping[str, Any], given: Given) -> tuple
     return agent, model
 
 
-def _prompt(node: Node, name: str, folders: Sequence[Path]) -> str:
+def _prompt(node: Node, given: Given, variables: Iterable[str]) -> str:
     """The text of the first file of that name in the folders."""
-    text = ""
-    try:
-        files = (folder / name for folder in folders if values.is_inside(name))
-        text = next(file for file in files if file.is_file()).read_bytes().decode("utf-8-sig")
-    except StopIteration:
-        node.wrong(f"there is no prompt `{name}` in {' or '.join(map(str, folders))}")
-    except (OSError, UnicodeDecodeError) as error:
-        node.wrong(f"prompt `{name}` cannot be read: {error}")
-    values.braces(node, text, "variable", agents.VARIABLES)
+    found = values.file(node, "prompt", given.folders)
+    text = found[0].decode("utf-8-sig") if found else ""
+    values.braces(node, text, "variable", (*agents.VARIABLES, *variables))
     return text
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from adws import agents
@@ -30,9 +32,21 @@ SYNONYMS = {
     "retries": ("retry",),
     "continue-on-error": ("allow_failure", "allow-failure", "soft_fail", "ignore_error"),
     "phases": ("jobs", "steps", "tasks", "stages"),
+    "include": ("includes", "imports", "extends", "uses"),
+    "matrix": ("strategy",),
+    "if": ("when", "condition", "only"),
+    "dir": ("working-directory", "working_directory", "workdir", "cwd"),
+    "lock": ("concurrency", "mutex", "resource_group"),
+    "outputs": ("artifacts", "generates", "targets"),
+    "secrets": ("pass_env", "passenv"),
+    "copy": ("files",),
+    "keep": ("cache", "caches"),
+    "setup": ("before_script", "install"),
 }
 """What other formats call our keys. They are not accepted: one word per thing."""
 
+NO_GLOB = "!*?[\\"
+"""What a path must not have where it is not to be a glob."""
 _LONGEST = 7 * 24 * 3600
 
 
@@ -75,9 +89,11 @@ def text(node: Node, key: str, *, blank: bool = False) -> str:
     return ""
 
 
-def texts(node: Node, key: str) -> tuple[Text, ...]:
-    """One text or a list of them; they still know their places."""
+def texts(node: Node, key: str, *, some: bool = False) -> tuple[Text, ...]:
+    """One text or a list of them, or `some`, which is no empty list; they still know their places."""
     found = node if isinstance(node, List) else [node]
+    if some and not found:
+        node.wrong(f"`{key}` is an empty list; it has to name one at least")
     return tuple(each for each in found if text(each, key) and isinstance(each, Text))
 
 
@@ -92,6 +108,15 @@ def integer(node: Node, key: str, *, low: int, high: int) -> int:
     if not low <= number <= high:
         node.wrong(f"`{key}` has to be a whole number from {low} to {high}, not {node.shown}")
     return number
+
+
+def lock(node: Node, key: str, *, variables: Iterable[str] = ()) -> str:
+    written = text(node, key)
+    filled = agents.fill(written, dict.fromkeys(variables, "x"))
+    if written and not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,63}", filled):
+        allowed = "at most 64 letters, digits, `_` and `-`, a letter or digit first"
+        node.wrong(f"{node.shown} cannot name a lock: {allowed}")
+    return written
 
 
 def duration(node: Node, key: str) -> float:
@@ -112,11 +137,21 @@ def env(node: Node, key: str) -> Pairs:
     if found is not node:
         node.wrong(f"`{key}` has to be a mapping (`NAME: value`), not {node.shown}")
     for name, value in found.items():
-        if not re.fullmatch("(?!ADW_)[A-Za-z_][A-Za-z0-9_]*", name):
-            name.wrong(f"{name.shown} cannot be a variable: letters, digits, `_`; no digit first, no `ADW_`")
+        _variable(name)
         if not isinstance(value, Text):
             value.wrong(f"`{name}` has to be text, not {value.shown}")
     return tuple(sorted((str(name), str(value)) for name, value in found.items()))
+
+
+def secrets(node: Node, key: str) -> tuple[str, ...]:
+    """Names of variables."""
+    return tuple(_variable(each) for each in texts(node, key))
+
+
+def _variable(name: Text) -> str:
+    if not re.fullmatch("(?!ADW_)[A-Za-z_][A-Za-z0-9_]*", name):
+        name.wrong(f"{name.shown} cannot be a variable: letters, digits, `_`; no digit first, no `ADW_`")
+    return str(name)
 
 
 def command(node: Node, key: str, *, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -138,16 +173,50 @@ def braces(node: Node, text: str, kind: str, known: tuple[str, ...]) -> None:
             node.wrong(f"unknown {kind} `{found}` (known: {' '.join(names)})", word=found, known=names)
 
 
-def globs(node: Node, key: str, *, refused: str = "") -> tuple[str, ...]:
+def globs(
+    node: Node, key: str, *, refused: str = "", like: str = "`docs/**` or `!docs/old/**`", some: bool = False
+) -> tuple[str, ...]:
     """Paths or globs inside of something; those in `refused` are characters they cannot have."""
-    found = texts(node, key)
+    found = texts(node, key, some=some)
     for each in found:
         if not is_inside(each.removeprefix("!")) or set(refused) & set(each):
-            like = "`junit.xml`" if refused else "`docs/**` or `!docs/old/**`"
-            each.wrong(f"`{key}` has to be relative with no `..`, such as {like}, not {each.shown}")
+            rule = f"no `..`, no `.git`{f', no `{refused}`' if refused else ''}"
+            each.wrong(f"`{key}` has to be relative with {rule}, such as {like}, not {each.shown}")
     return tuple(map(str, found))
 
 
+def path(node: Node, key: str, *, like: str) -> str:
+    """The path of one directory."""
+    return globs(node, key, refused=NO_GLOB, like=like)[0].removesuffix("/") if text(node, key) else ""
+
+
+def keep(node: Node, key: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Directories, each with the files that say what has to be in it; `{}` is none."""
+    found = []
+    for name, locks in entries(node, f"`{key}`") if node or not isinstance(node, Map) else []:
+        directory = path(name, key, like="`node_modules`").split("/")
+        found.append((directory, name, globs(locks, name, refused="!", like="`uv.lock`", some=True)))
+    for (outer, _, _), (inner, name, _) in itertools.pairwise(sorted(found)):
+        if inner[: len(outer)] == outer:
+            name.wrong(f"`{name}` is part of `{'/'.join(outer)}`, which is kept as a whole; remove one")
+    return tuple(sorted(("/".join(directory), locks) for directory, _, locks in found))
+
+
+def file(node: Node, kind: str, folders: Sequence[Path]) -> tuple[bytes, Path] | None:
+    """The first text file of that name in the folders, and its folder."""
+    try:
+        for folder in folders:
+            if is_inside(f"{node}/") and (folder / str(node)).is_file():
+                content = (folder / str(node)).read_bytes()
+                content.decode()
+                return content, folder
+        node.wrong(f"there is no {kind} `{node}` in {' or '.join(map(str, folders))}")
+    except (OSError, UnicodeDecodeError) as error:
+        node.wrong(f"{kind} `{node}` cannot be read: {error}")
+    return None
+
+
 def is_inside(path: str) -> bool:
-    """Relative, no way up, and no magic for git (`:(top)x`)."""
-    return not path.startswith((":", "/")) and not {"", ".", ".."} & set(path.removesuffix("/").split("/"))
+    """Relative, no way up, not git's own, and no magic for git (`:(top)x`)."""
+    parts = path.lower().removesuffix("/").split("/")
+    return not path.startswith((":", "/")) and not {"", ".", "..", ".git"} & {*parts}

@@ -11,7 +11,7 @@ from adws import runs
 from adws.report import state as state_view
 from adws.report import summary, text
 from adws.report.text import Row
-from adws.runs import Run
+from adws.runs import Run, State
 
 
 class Console:
@@ -22,9 +22,9 @@ class Console:
         self.rows: dict[str, Row] = {}
         self.since: dict[str, float] = {}
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Run, state: State) -> None:
         self.begun = time.monotonic()
-        base = runs.load(run).base[:12]
+        base = state.base[:12]
         _say(f"run {run.id} on {base} in {run.repo.root}, {run.pipeline.source}")
 
     def started(self, name: str) -> None:
@@ -37,9 +37,8 @@ class Console:
         self.rows[name] = Row(name=name, verdict=verdict, seconds=seconds, produced=said)
         self._event(name, f"{verdict}: {text.one_line(said)}" if said else verdict)
 
-    def finish(self, run: Run, order: Sequence[str], again: str, stopped: str) -> None:
+    def finish(self, run: Run, state: State, order: Sequence[str], again: str, stopped: str) -> None:
         """The report on the tasks in `order`; `again` is the command to go on, `stopped` why it ended."""
-        state = runs.load(run)
         state_view.write(runs.folder(run.repo, run.id), state, run.id)
         blank = {name: Row(name=name, verdict="not run", seconds=None, produced="") for name in order}
         rows = [summary.fill(run, state, self.rows.get(name, blank[name])) for name in order]

@@ -55,4 +55,7 @@ def closing(run: Run, state: State, rows: Sequence[Row], again: str) -> str:
 
 
 def _log(run: Run, result: Result) -> Path:
-    return runs.folder(run.repo, run.id) / result.phase / f"attempt-{result.attempt}" / "log"
+    """Of the command that came last: `if`, `setup`, the phase's own, or the one that judged."""
+    folder = runs.folder(run.repo, run.id) / runs.entry(result.phase) / f"attempt-{result.attempt}"
+    logs = (path for path in folder.glob("log*") if path.is_file())
+    return max(logs, key=lambda path: path.stat().st_mtime_ns, default=folder / "log")

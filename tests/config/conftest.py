@@ -20,7 +20,7 @@ def load(text: str | bytes, *, folders: tuple[Path, ...] = (PACKAGE,), agent: st
     source = text if isinstance(text, bytes) else text.encode()
     if isinstance(text, str) and "version" not in text:
         source = b"version: 1\n" + source
-    return config.load(source, name="pipeline.yaml", prompt_dirs=folders, agent=agent)
+    return config.load(source, name="pipeline.yaml", prompt_dirs=folders, agent=agent)[0]
 
 
 def phase(fields: str, *, more: str = "") -> Phase:

@@ -30,8 +30,8 @@ def test_a_pipeline_can_say_everything():
 
 def test_version_and_phases_have_to_be():
     assert complaints(b"timeout: 1h\n") == [
-        "1:1: there is no `phases`; a pipeline has `version: 1` and `phases`",
-        "1:1: there is no `version`; a pipeline has `version: 1` and `phases`",
+        "1:1: there is no `phases`; a pipeline has one at least",
+        "1:1: there is no `version`; a pipeline begins with `version: 1`",
     ]
     assert complaints("phases: {}") == ["2:9: `phases` has to be a mapping (`key: value`), not an empty one"]
     assert complaints("phases: [a]") == ["2:9: `phases` has to be a mapping (`key: value`), not a list"]
@@ -72,7 +72,7 @@ def test_workflows_want_phases_that_are_there():
     ) == [
         "3:17: workflow `w` wants unknown phase `biuld`; did you mean `build`?",
         "3:25: `build` is a phase; give the workflow another name",
-        "3:39: workflow `v` wants nothing; name a phase",
+        "3:42: `v` is an empty list; it has to name one at least",
         "3:50: `u` has to be text, not a list",
     ]
     assert complaints(ONE + "workflows: {}") == [

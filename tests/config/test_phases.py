@@ -20,7 +20,9 @@ def test_a_phase_that_says_nothing_else_has_the_defaults():
 def test_a_phase_can_say_everything():
     found = phase(
         "doc: Do it, run: [make, -j, 4, ''], env: {A: 1}, timeout: 1m, retries: 10, writes: [], frozen: t/**, "
-        "inputs: ['**', '!docs/**'], evidence: junit.xml, must-change: true, continue-on-error: true"
+        "inputs: ['**', '!docs/**'], evidence: junit.xml, must-change: true, continue-on-error: true, "
+        "if: test -d docs, dir: web, lock: db, copy: .env, keep: {web/node_modules: web/package-lock.json}, "
+        "setup: npm ci, secrets: NPM_TOKEN, outputs: web/dist/**"
     )
     assert found == Phase(
         name="a",
@@ -35,6 +37,14 @@ def test_a_phase_can_say_everything():
         evidence=("junit.xml",),
         must_change=True,
         continue_on_error=True,
+        condition="test -d docs",
+        dir="web",
+        lock="db",
+        copy=(".env",),
+        keep=(("web/node_modules", ("web/package-lock.json",)),),
+        setup="npm ci",
+        secrets=("NPM_TOKEN",),
+        outputs=("web/dist/**",),
     )
 
 
@@ -45,12 +55,68 @@ def test_a_prompt_is_read_and_its_agent_resolved():
     assert (found.model, found.doc, found.run) == ("small", "prompts/scout.md", None)
 
 
+@pytest.mark.parametrize("written", ["''", "[p.md]", "{a: b}"])
+def test_a_prompt_is_the_name_of_a_file(written: str):
+    shown = {"''": "nothing", "[p.md]": "a list"}.get(written, "a mapping")
+    assert complaint(f"prompt: {written}, agent: tool", more=AGENTS) == (
+        f"`prompt` has to be text, not {shown}"
+    )
+
+
 def test_defaults_hold_where_a_phase_says_nothing():
     defaults = "defaults: {agent: tool, timeout: 3m, retries: 2}\n"
     found = phase(SCOUT, more=AGENTS + defaults)
     assert (found.agent and found.agent.name, found.timeout, found.retries) == ("tool", 180.0, 2)
     found = phase(SCOUT + ", agent: other, timeout: 4m, retries: 0", more=AGENTS + defaults)
     assert (found.agent and found.agent.name, found.timeout, found.retries) == ("other", 240.0, 0)
+
+
+def test_what_prepares_a_workspace_has_its_defaults_and_a_phase_replaces_them_whole():
+    defaults = "defaults: {copy: .env, keep: {.venv: uv.lock, .tox: tox.ini}, setup: uv sync}\n"
+    found = phase("run: x", more=defaults)
+    assert found.keep == ((".tox", ("tox.ini",)), (".venv", ("uv.lock",)))
+    assert (found.copy, found.setup) == ((".env",), "uv sync")
+    found = phase("run: x, copy: [], keep: {.venv: [uv.lock]}, setup: [uv, sync, --frozen]", more=defaults)
+    assert (found.copy, found.keep) == ((), ((".venv", ("uv.lock",)),))
+    assert found.setup == ("uv", "sync", "--frozen")
+
+
+def test_an_agents_secrets_are_its_phases_too():
+    agents = "agents: {b: {run: [x], secrets: [KEY, A]}}\ndefaults: {agent: b}"
+    assert phase(SCOUT + ", secrets: [B, KEY]", more=agents).secrets == ("A", "B", "KEY")
+    assert phase(SCOUT, more=agents).agent == Agent(name="b", run=("x",), secrets=("KEY", "A"))
+    assert phase("run: x", more=agents).secrets == ()
+
+
+def test_a_secret_cannot_be_a_variable_too():
+    whose = "variables of phase `a`, its agent or the defaults; remove one"
+    assert complaint("run: x, env: {A: 1}, secrets: [B, A]") == f"`A` is in `secrets` and in the {whose}"
+    assert complaint("run: x, secrets: A", more="defaults: {env: {A: 1}}") == (
+        f"`A` is in `secrets` and in the {whose}"
+    )
+    agents = "agents: {b: {run: [x], secrets: A, env: {A: 1}}}"
+    assert complaint(SCOUT + ", agent: b", more=agents) == f"`A` is in `secrets` and in the {whose}"
+    assert complaint("run: x, secrets: py, matrix: {py: a}") == f"`py` is in `secrets` and in the {whose}"
+
+
+def test_a_condition_is_text_for_the_shell():
+    assert phase("run: x, if: git diff --quiet HEAD~1 -- docs").condition == "git diff --quiet HEAD~1 -- docs"
+    assert phase("run: x, if: true").condition == "true"
+    assert complaint("run: x, if: [test, -d, docs]") == "`if` has to be text, not a list"
+    assert complaint("run: x, if: ''") == "`if` has to be text, not nothing"
+
+
+def test_a_setup_is_a_command_like_run():
+    assert phase("run: x, setup: npm ci").setup == "npm ci"
+    assert phase("run: x, setup: 'awk {print}'").setup == "awk {print}"
+    assert phase("run: x, setup: [x, '{python}', '${home}']").setup == ("x", "{python}", "${home}")
+    assert complaint("run: x, setup: []") == "`setup` has to be a list that begins with a program, not a list"
+    assert complaint("run: x, setup: [x, '{pyton}']") == (
+        "unknown placeholder `{pyton}` (known: {python} {phase} {adw_id} {out}); did you mean `{python}`?"
+    )
+    assert complaint("run: x", more="defaults: {setup: [x, '{prompt}']}") == (
+        "unknown placeholder `{prompt}` (known: {python} {phase} {adw_id} {out}); did you mean `{out}`?"
+    )
 
 
 def test_the_nearest_environment_wins():

@@ -153,9 +153,7 @@ def test_a_phase_on_conflicting_results_fails_and_says_so(project):
 
 def test_the_limit_of_the_whole_run_stops_a_phase(project):
     p = project("timeout: 2s\nphases: {a: {run: sleep 60}, b: {needs: a, run: ls}}")
-    assert "FAILED a: stopped at the run's time limit of 2 s" in p.doit(
-        "-n", "1", "sdlc", "ADW_ID=x", status=1
-    )
+    assert "the run has reached its time limit of 2 s" in p.doit("-n", "1", "sdlc", "ADW_ID=x", status=1)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,17 @@ phases:
     assert env["VIRTUAL_ENV"] == "/venv"
     assert int(env["ADW_PORT"]) == 20_000 + 100 * int(env["ADW_SLOT"])
     assert set(env) <= {
-        *("ADW_BASE", "ADW_ID", "ADW_ISSUE", "ADW_OUT", "ADW_PHASE", "ADW_PORT", "ADW_SLOT", "ADW_STATE"),
+        *(
+            "ADW_BASE",
+            "ADW_ID",
+            "ADW_ISSUE",
+            "ADW_OUT",
+            "ADW_PHASE",
+            "ADW_PORT",
+            "ADW_SLOT",
+            "ADW_STATE",
+            "COMPOSE_PROJECT_NAME",
+        ),
         *("HOME", "LANG", "MINE", "PATH", "PWD", "TERM", "TMPDIR", "VIRTUAL_ENV", "SHLVL", "OLDPWD", "_"),
     }
     assert "# Fix it" in log

@@ -1,0 +1,132 @@
+"""One attempt at a phase in its workspace: its turn, what it is furnished with, its commands, its change."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adws import agents, change, checkout, contract, git, process, provision, runs, workspace
+from adws.model import Command, Phase
+from adws.process import Outcome, Reason
+from adws.runs import Run, State
+from adws.workspace import Workspace
+
+_NO = 1
+"""What an `if` ends with to say no; a word that the shell does not find ends with 127, and is no answer."""
+
+
+@dataclass(kw_only=True)
+class Attempt:
+    """A phase at work. `begin` makes it."""
+
+    run: Run
+    phase: Phase
+    place: Workspace
+    base: str
+    base_tree: str
+    log: Path
+    """The log of its command; those of `if` and `setup` lie beside it."""
+    key: str
+    """Of what it keeps."""
+    apart: list[str] = field(default_factory=list)
+    """Paths in the checkout that are not its change."""
+    furnished: bool = False
+
+    def wanted(self) -> tuple[bool, str]:
+        """Whether its `if` says yes; and why that cannot be told."""
+        if self.phase.condition is None:
+            return True, ""
+        outcome = self._call(self.phase.condition, ".if")
+        if outcome.reason is Reason.EXITED and outcome.code == _NO:
+            return False, ""
+        return (
+            True,
+            "" if outcome.passed else f"`if` said neither yes (exit 0) nor no (exit 1): {outcome.text}",
+        )
+
+    def execute(self) -> str:
+        """Furnish the workspace and run the command; why it did not pass, empty when it did."""
+        phase = self.phase
+        self.apart = [*provision.copy(self.run.repo, self.place, phase), *(name for name, _ in phase.keep)]
+        checkout.set_apart(self.place.checkout, self.apart)
+        made = provision.fetch(self.place, phase, self.key)
+        if phase.setup and not made and (said := self._set_up(phase.setup)):
+            return said
+        self.furnished = True
+        stdin = self.place.io / "prompt.md" if phase.agent and agents.reads_prompt(phase.agent) else None
+        outcome = self._call(phase.agent.run if phase.agent else phase.run or (), "", stdin)
+        return "" if outcome.passed else outcome.text
+
+    def capture(self) -> str:
+        """The tree that it left. GitError where that is more than a tree can hold."""
+        for module in self.place.modules:
+            if not checkout.is_as_prepared(module):
+                what = f"changes inside of submodule {module.tree.relative_to(self.place.tree)}"
+                raise git.GitError("add", 1, f"{what}; they belong into its own repository")
+        outputs = self.phase.outputs
+        tree = checkout.capture(self.place.checkout, apart=self.apart, outputs=outputs)
+        if self.furnished and self.key:
+            provision.put_away(self.run.repo, self.place, self.phase, self.key, tree)
+        return tree
+
+    def _set_up(self, command: Command) -> str:
+        outcome = self._call(command, ".setup")
+        if not outcome.passed:
+            return f"`setup` did not pass: {outcome.text}"
+        # what is kept saves the setup, so a change by it would be there one time and not the next
+        tree = checkout.capture(self.place.checkout, apart=self.apart)
+        changed = [file.path for file in change.files(self.run.repo, self.base_tree, tree)]
+        rule = "it may only make what git ignores or `keep` names"
+        return f"`setup` changed {change.some(changed)}; {rule}" if changed else ""
+
+    def _call(self, command: Command, suffix: str, stdin: Path | None = None) -> Outcome:
+        """Run one of its commands under the supervisor."""
+        place, phase, left = self.place, self.phase, max(self.run.deadline - time.monotonic(), 0.0)
+        prompt = place.io / "prompt.md"
+        cwd = place.path(phase.dir) if phase.dir else place.tree
+        if cwd is None or cwd.is_symlink() or not cwd.is_dir():
+            return Outcome(
+                reason=Reason.COULD_NOT_START, detail=f"in {phase.dir}: no such directory in its base"
+            )
+        outcome = process.run(
+            agents.command(phase, command, adw_id=self.run.id, prompt=prompt, out=place.out),
+            cwd=cwd,
+            env=contract.environment(self.run, phase, place, self.base),
+            log=self.log.with_name(self.log.name + suffix),
+            timeout=min(phase.timeout, left),
+            stdin=stdin,
+            keep=place.locks,
+        )
+        if outcome.reason is Reason.TIMED_OUT and left < phase.timeout:
+            limit = f"the run has reached its time limit of {self.run.pipeline.timeout:g} s"
+            return dataclasses.replace(outcome, detail=limit)
+        return outcome
+
+
+@contextlib.contextmanager
+def begin(run: Run, state: State, phase: Phase, base: str, tree: str, log: Path) -> Iterator[Attempt]:
+    """An attempt on the commit `base` with that tree, once it is the phase's turn.
+
+    Raises TimeoutError at the run's deadline, and MissingError where lock files that it names are not there.
+    """
+    key = provision.key_of(run.repo, phase, tree)
+    prefer = provision.shelf(phase, key) if key else None
+    with contextlib.ExitStack() as stack:
+        locks = [stack.enter_context(_turn(run, phase.lock))] if phase.lock else []
+        acquired = workspace.acquire(run.repo, base, deadline=run.deadline, prefer=prefer, locks=locks)
+        place = stack.enter_context(acquired)
+        contract.hand_over(run, state, phase, place)
+        yield Attempt(run=run, phase=phase, place=place, base=base, base_tree=tree, log=log, key=key)
+
+
+@contextlib.contextmanager
+def _turn(run: Run, name: str) -> Iterator[int]:
+    try:
+        with runs.exclusive(run.repo, f"phase-{name}", run.deadline) as lock:
+            yield lock
+    except TimeoutError as error:
+        raise TimeoutError(f"lock `{name}` was held until the run's time limit") from error
