@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +47,7 @@ def read(argv: Sequence[str], cwd: Path) -> Call:
                 f"unknown variable `{name}`{suggest(name, VARIABLES)}; there are {', '.join(VARIABLES)}"
             )
     value = {name: given.get(name) or os.environ.get(name, "") for name in VARIABLES}
-    adw_id = value["ADW_ID"] or (given["ADW_ID"] if "ADW_ID" in given else uuid.uuid4().hex[:8])
+    adw_id = value["ADW_ID"] or (given["ADW_ID"] if "ADW_ID" in given else os.urandom(4).hex())
     repo = (cwd / value["REPO"]).resolve() if value["REPO"] else Path.cwd()
     again = {"ADW_ID": adw_id, "REPO": str(repo) if value["REPO"] else "", "AGENT": value["AGENT"]}
     return Call(

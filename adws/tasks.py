@@ -24,6 +24,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -109,7 +110,21 @@ class Session:
 
     def is_current(self, each: Phase) -> bool:
         """Whether a phase is up to date."""
-        return self.run is not None and phase.is_current(self.run, self.record(self.run), each)
+        run = self.run or self.asked
+        return run is not None and phase.is_current(run, self.record(run), each)
+
+    @cached_property
+    def asked(self) -> Run | None:
+        """The run that the call names, where doit only asks about it: `list -s`, `info`."""
+        try:
+            run = self.open(git.open_repo(self.call.repo))
+            self.record(run)
+        except (UserError, git.GitError):
+            return None
+        return run
+
+    def open(self, repo: git.Repo) -> Run:
+        return Run(repo=repo, pipeline=self.pipeline, id=self.call.adw_id, deadline=self.deadline)
 
     def record(self, run: Run) -> State:
         """The run as recorded: read once, and then only what was done since."""
@@ -208,7 +223,7 @@ class MergeAction(_Action):
         return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Current:
     """doit's question whether a phase is up to date, answered from the record. It must never raise."""
 
@@ -220,6 +235,9 @@ class Current:
             return self.session.is_current(self.phase)
         except (UserError, git.GitError):
             return False  # then the phase itself meets the fault, and says so
+
+    def __str__(self) -> str:
+        return f"{self.phase.name} has no result for these inputs"  # what `info` shows
 
 
 class Reporter(ConsoleReporter):  # type: ignore[misc]
@@ -251,7 +269,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def _begin(self) -> None:
         session = self.session
         repo = git.open_repo(session.call.repo)
-        run = Run(repo=repo, pipeline=session.pipeline, id=session.call.adw_id, deadline=session.deadline)
+        run = session.open(repo)
         issue = call.read_issue(session.call)
         self.holding.enter_context(runs.lock(repo, run.id))
         runs.folder(repo, run.id)

@@ -14,7 +14,7 @@ import measure
 import repositories
 from measure import Sample
 
-from adws import combine, config, git, phase, runs, workspace
+from adws import checkout, combine, config, git, phase, runs, workspace
 from adws.git import Repo
 from adws.model import Result, Status
 from adws.runs import Run, State
@@ -62,7 +62,7 @@ def main() -> None:
 def empty_phase(home: Path, count: int, adws: Path, rounds: int) -> None:
     root = repositories.generate(home / "small", count, FILES)
     ids = map(str, itertools.count())
-    pipeline = config.load(PIPELINE.encode(), name="pipeline.yaml", prompt_dirs=[])
+    pipeline, _ = config.load(PIPELINE.encode(), name="pipeline.yaml", prompt_dirs=[])
     run = Run(repo=git.open_repo(root), pipeline=pipeline, id="inside", deadline=time.monotonic() + 3600)
     runs.begin(run, PIPELINE.encode(), b"# Nothing\n")
 
@@ -131,7 +131,7 @@ def captured(repo: Repo, home: Path, rounds: int) -> None:
             return take(place)
 
     def warm() -> Sample:
-        return edited(lambda place: measure.inside(lambda: workspace.capture(repo, place)))
+        return edited(lambda place: measure.inside(lambda: checkout.capture(place.checkout)))
 
     def cold() -> Sample:
         index = home / "cold.index"
@@ -142,13 +142,14 @@ def captured(repo: Repo, home: Path, rounds: int) -> None:
 
 def merged(repo: Repo, home: Path, rounds: int) -> None:
     """Three results, each of 100 edited and 10 renamed files."""
-    checkout = home / "merge"
-    measure.ask("git", "worktree", "add", "-q", "--detach", str(checkout), "main", cwd=repo.root)
+    place = home / "merge"
+    measure.ask("git", "worktree", "add", "-q", "--detach", str(place), "main", cwd=repo.root)
     phases = [f"  {name}: {{run: 'true'}}\n" for name in repositories.BRANCHES]
     source = f"version: 1\nphases:\n{''.join(phases)}".encode()
-    pipeline = config.load(source, name="pipeline.yaml", prompt_dirs=[])
+    pipeline, _ = config.load(source, name="pipeline.yaml", prompt_dirs=[])
     run = Run(repo=repo, pipeline=pipeline, id="merge", deadline=time.monotonic() + 3600)
-    state = runs.begin(run, source, b"# Merge\n")
+    runs.begin(run, source, b"# Merge\n")
+    state = runs.load(run)
     results = {name: result(repo, state, name) for name in repositories.BRANCHES}
     state = State(**{**vars(state), "results": results})
     tree = combine.fold(run, state, pipeline.phases)
@@ -157,11 +158,11 @@ def merged(repo: Repo, home: Path, rounds: int) -> None:
         return measure.inside(lambda: combine.fold(run, state, pipeline.phases))
 
     def merge() -> Sample:
-        return measure.command("sh", "-ec", MERGE, cwd=checkout)
+        return measure.command("sh", "-ec", MERGE, cwd=place)
 
     name = "merge of three results : `git checkout`, three `git merge`"
     measure.pair(name, fold, merge, rounds=2 * rounds, target=0.1, by="CPU")
-    if measure.ask("git", "rev-parse", "HEAD^{tree}", cwd=checkout) != tree:
+    if measure.ask("git", "rev-parse", "HEAD^{tree}", cwd=place) != tree:
         raise SystemExit("the two merges ended in different trees, so there is no ratio")
 
 

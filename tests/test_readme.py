@@ -16,7 +16,7 @@ def example() -> str:
 
 
 def test_the_pipeline_in_the_readme_is_one():
-    pipeline = config.load(example().encode(), name="README.md", prompt_dirs=[TOP / "adws"])
+    pipeline, _ = config.load(example().encode(), name="README.md", prompt_dirs=[TOP / "adws"])
     assert [phase.name for phase in pipeline.phases] == ["build", "test", "document"]
 
 

@@ -244,6 +244,7 @@ BITS = [
         b"\0",
     ),
     *(b"\xc2\x85", b"\\", b'"\\uD800"', b'"\\0"'),
+    *(b"\ninclude: sdlc.yaml\n", b"matrix: {py: [a, b]}", b"keep: {a: b}", b"{py}", b"secrets: [A]"),
 ]
 
 

@@ -269,3 +269,12 @@ def test_a_result_that_no_longer_fits_what_it_needs_is_made_again(project):
     p.write("pipeline.yaml", (p.path / "pipeline.yaml").read_text().replace("v1", "v2"))
     p.doit("sdlc", "ADW_ID=x")
     assert p.tree("adw/x")["out.txt"] == "v2\ngen"
+
+
+def test_list_and_info_say_what_is_up_to_date_without_running_anything(project):
+    p = project("phases: {a: {run: touch a}, b: {needs: a, run: test -e $HOME/ok}}")
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    listed = p.adws("list", "--status", "ADW_ID=x").splitlines()
+    assert [line[:3] for line in listed] == ["U a", "R b", "R m", "R s"]
+    assert "b has no result for these inputs" in p.adws("info", "b", "ADW_ID=x", status=1)
+    assert "R a" in p.adws("list", "--status", "ADW_ID=other")
