@@ -24,7 +24,7 @@ def command(phase: Phase, command: Command, *, adw_id: str, prompt: Path, out: P
         return ["/bin/sh", "-e", "-c", command]
     values = {
         "python": sys.executable,
-        "phase": phase.name,
+        "phase": phase.name.partition(":")[0],  # whoever works on a shard knows it by ADW_PHASE
         "model": phase.model or "",
         "prompt": str(prompt),
         "adw_id": adw_id,

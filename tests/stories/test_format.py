@@ -49,6 +49,18 @@ def test_a_shard_can_be_run_alone_and_a_missing_one_is_red(project):
     assert "test:py311-linux  up to date" in p.doit("sdlc", "ADW_ID=x")
 
 
+def test_an_agent_may_have_shards_too(project):
+    p = project(
+        """
+agents: {builtin: {run: ["{python}", -P, -m, adws.builtin, "{phase}"]}}
+phases: {scout: {agent: builtin, prompt: prompts/scout.md, matrix: {part: [front, back]}}}
+"""
+    )
+    said = p.doit("sdlc", "ADW_ID=x")
+    assert "scout:front  passed" in said
+    assert "scout:back   passed" in said
+
+
 def test_a_failing_shard_is_red_and_the_others_are_kept(project):
     p = project(
         "phases: {test: {matrix: {py: [good, bad]}, run: test $py = good}, after: {needs: test, run: 'true'}}"
