@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from adws.builtin import api, checkout, files
+from adws.builtin import api, checkout, delta, files
 from adws.errors import UserError
 
 PLAIN = ("-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative")
@@ -39,12 +39,17 @@ def of_files(root: Path, since: str, *, but: Sequence[str]) -> list[FileChange]:
 
 def of_api(root: Path, since: str) -> list[api.Change]:
     """The changes of public Python names between the commit `since` and the checkout."""
-    found: list[api.Change] = []
-    for path, old, new in _python_pairs(root, since):
-        before, after = api.read(old), api.read(new)
-        if before and after:  # what is not Python on one side cannot be compared
-            found += api.compare(api.module(path), before, after)
-    return found
+    changed = [file for file in delta.read(root, since) if not file.binary and file.size <= delta.LARGE]
+    old = {checkout.shown(file.was): file.old for file in changed if file.was}
+    new = {checkout.shown(file.path): file.new for file in changed}
+    packages = {
+        str(parent / "__init__.py") for path in {*old, *new} for parent in PurePosixPath(path).parents
+    }
+    # unchanged, but through them a changed module may be known by another name
+    same = {
+        path: text for path in packages - {*old, *new} if (text := files.text_of(root / path)) is not None
+    }
+    return api.compare(same | old, same | new)
 
 
 def commit(root: Path, name: str) -> str | None:
@@ -61,29 +66,3 @@ def _untracked(root: Path) -> list[bytes]:
 
 def _number(word: bytes) -> int | None:
     return None if word == b"-" else int(word)
-
-
-def _python_pairs(root: Path, since: str) -> Iterator[tuple[str, str, str]]:
-    """(path, old text, new text) of each public module that differs; empty text for none."""
-    raw = checkout.git(root, "diff", "--raw", "--no-abbrev", *PLAIN, since, "--", "*.py").split(b"\0")
-    pairs = [(path, head.split()[2].decode()) for head, path in zip(raw[:-1:2], raw[1::2], strict=True)]
-    pairs += [(path, "") for path in _untracked(root) if path.endswith(b".py")]
-    public = [(path, old) for path, old in sorted(pairs) if api.is_public(checkout.shown(os.fsdecode(path)))]
-    texts = _blobs(root, [old for _, old in public if old.strip("0")])
-    for path, old in public:
-        now = files.text_of(root / os.fsdecode(path))
-        yield checkout.shown(os.fsdecode(path)), texts.get(old, ""), now or ""
-
-
-def _blobs(root: Path, ids: Sequence[str]) -> dict[str, str]:
-    """The texts of blobs, all by one process."""
-    raw = checkout.git(root, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in ids).encode())
-    texts = {}
-    at = 0
-    for name in ids:
-        head, _, _ = raw[at:].partition(b"\n")
-        at += len(head) + 1
-        size = int(head.split()[-1])
-        texts[name] = raw[at : at + size].decode("utf-8-sig", "replace")
-        at += size + 1
-    return texts

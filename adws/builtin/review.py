@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from adws.builtin import checks, delta, findings, gutted, leaks, linted
+from adws.builtin import checks, covered, delta, findings, gutted, leaks, linted, unsafe
 from adws.builtin.context import Context, write_result
 from adws.builtin.delta import File
 from adws.builtin.findings import Finding, Severity
@@ -19,7 +18,7 @@ def run(ctx: Context, args: Sequence[str]) -> int:
     if args:
         raise UserError(f"`{args[0]}` is too much; review takes no arguments")
     files = delta.read(ctx.root, delta.since(ctx))
-    found = findings.ordered(_found(ctx.root, files))
+    found = findings.ordered(_found(ctx, files))
     number = f"{len(files)} changed file{'' if len(files) == 1 else 's'}"
     summary = f"{findings.counted(found) or 'no findings'} in {number}"
     write_result(ctx, summary=summary, findings=findings.as_json(found), patches=[])
@@ -33,7 +32,9 @@ def run(ctx: Context, args: Sequence[str]) -> int:
     return 0
 
 
-def _found(root: Path, files: Sequence[File]) -> Iterator[Finding]:
+def _found(ctx: Context, files: Sequence[File]) -> Iterator[Finding]:
     for check in (*checks.ALL, leaks.check, gutted.check):
         yield from check(files)
-    yield from linted.check(root, files)
+    yield from linted.check(ctx.root, files)
+    yield from unsafe.check(ctx.root, files)
+    yield from covered.check(ctx, files)

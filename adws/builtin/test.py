@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from adws.builtin import command, junit, suite
+from adws.builtin import command, covered, junit, suite
 from adws.builtin.context import Context, write_result
 from adws.builtin.junit import Report
 from adws.builtin.suite import Suite
@@ -24,10 +25,13 @@ NAMED = 3
 def run(ctx: Context, args: Sequence[str]) -> int:
     """The tests' own exit code, unless they did not show that anything passed."""
     report = ctx.out / REPORT
-    report.unlink(missing_ok=True)
+    for name in (REPORT, *covered.REPORTS):
+        (ctx.out / name).unlink(missing_ok=True)
+    before = _coverage(ctx.root)
     with tempfile.TemporaryDirectory(prefix="adws-test-") as scratch:
         chosen = _given(args) or suite.detect(ctx.root, report, Path(scratch))
         code = command.run(chosen.command, ctx.root, {"ADW_OUT": str(ctx.out), **chosen.env})
+    _keep(ctx, before)
     if not report.is_file():
         raise UserError(f"{chosen.name} exited {code} and left no {REPORT} in ADW_OUT")
     found = junit.read(report)
@@ -45,6 +49,20 @@ def run(ctx: Context, args: Sequence[str]) -> int:
         raise UserError(f"{summary}, and yet it exited {code}")
     print(summary)
     return code
+
+
+def _coverage(root: Path) -> dict[str, int]:
+    """The coverage reports in the checkout, and when each was written."""
+    return {name: (root / name).stat().st_mtime_ns for name in covered.REPORTS if (root / name).is_file()}
+
+
+def _keep(ctx: Context, before: Mapping[str, int]) -> None:
+    """Keep the coverage reports of these tests for the phases behind; what was not there before is moved."""
+    for name, written in _coverage(ctx.root).items():
+        if before.get(name) != written:
+            shutil.copyfile(ctx.root / name, ctx.out / name)
+            if name not in before:
+                (ctx.root / name).unlink()
 
 
 def _given(args: Sequence[str]) -> Suite | None:

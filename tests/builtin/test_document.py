@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import json
+import subprocess
+import sys
 
 import pytest
 
-from adws.builtin import api, changelog, signature
+from adws.builtin import api, changelog
 
 OLD = "def keep(a): ...\ndef gone(): ...\nclass Cart:\n    def total(self, tax=0): ...\n"
 NEW = "def keep(a, b=1): ...\ndef fresh(): ...\nclass Cart:\n    def total(self): ...\n"
@@ -213,11 +214,15 @@ def test_the_heading_follows_from_the_title(title, kind):
         ("a, /", "*rest", False),
         ("*rest", "a=1", True),
         ("**more", "", True),
+        ("*rest, **more", "*others, **options", False),
+        ("a, /", "a", False),
+        ("a, b, /, c", "x, y, /, c", False),
+        ("a, b, /, c", "c, /, b", True),
     ],
 )
 def test_what_breaks_a_call(old, new, breaks):
-    takes = [ast.parse(f"def f({text}): ...").body[0].args for text in (old, new)]
-    assert signature.breaks(*takes) is breaks
+    texts = [{"m.py": f"def f({takes}): ..."} for takes in (old, new)]
+    assert [change.breaking for change in api.compare(*texts)] == [breaks]
 
 
 @pytest.mark.parametrize(
@@ -241,11 +246,114 @@ def test_what_breaks_a_call(old, new, breaks):
             "class A:\n @property\n def p(self): ...",
             [],
         ),
+        (
+            "class A:\n @property\n def p(self): ...",
+            "class A:\n def __init__(self):\n  self.p = 1",
+            ["added m.A.__init__", "changed m.A.p"],
+        ),
+        ("LIMIT = 1\n_OWN = 2\n__version__ = '1'", "", ["removed m.LIMIT breaking"]),
+        ("LIMIT = 1", "LIMIT: int = 2", []),
+        ("T = typing.TypeVar('T')", "", []),
+        (
+            "class A:\n @staticmethod\n def m(a): ...",
+            "class A:\n @classmethod\n def m(a): ...",
+            ["changed m.A.m breaking"],
+        ),
+        ("def f(): ...", "f = wrap(g)", []),
+        ("def f(): ...", "f: None = None", ["changed m.f breaking"]),
+        ("class A(B, C): ...", "class A(C): ...", ["changed m.A breaking"]),
+        ("class A(object): ...", "class A: ...", ["changed m.A"]),
+        ("class A(t.Generic[T]): ...", "class A: ...", ["changed m.A"]),
+        ("def f(a: 'int') -> 'A': ...", "def f(a: int) -> A: ...", []),
+        ("class A:\n class B:\n  def m(self): ...", "class A:\n class B: ...", ["removed m.A.B.m breaking"]),
+        (
+            "class B: ...\nclass A(B):\n def m(self): ...",
+            "class B:\n def m(self): ...\nclass A(B): ...",
+            ["added m.B.m"],
+        ),
+        (
+            "from dataclasses import dataclass\n@dataclass\nclass A:\n x: int",
+            "from dataclasses import dataclass\n@dataclass\nclass A:\n x: int\n y: int",
+            ["changed m.A.__init__ breaking", "added m.A.y"],
+        ),
+        ("def f(:", "", []),
+        ("def f(): ...\nif a: ...\n" + "elif a: ...\n" * 3000, "", []),
+        ("def f(a='\\d'): ...", "def f(a='\\w', *, b=''): ...", ["changed m.f"]),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_what_changes_the_api(old, new, found):
-    changes = api.compare("m", api.read(old), api.read(new))
+    changes = api.compare({"m.py": old}, {"m.py": new})
     assert [f"{c.change} {c.name}{' breaking' * c.breaking}" for c in changes] == found
+
+
+def test_a_module_that_moves_to_src_is_the_same(repo):
+    repo.commit(**{"shop/__init__.py": "", "shop/cart.py": OLD})
+    (repo.root / "src").mkdir()
+    repo.git("mv", "shop", "src/shop")
+    repo.phase("document", issue="# x\n")
+    assert result(repo)["api_changes"] == []
+
+
+def test_what_a_package_takes_from_a_private_module_is_public(repo, capfd):
+    package = "from . import _cart, _odd\nfrom ._cart import *\nfrom os import path\n"
+    package += "__all__ = ['path', *_cart.__all__, *_odd.__all__]\n"
+    exports = "__all__ = ['Cart', 'keep', '_own']\ndef _own(a): ...\n"
+    repo.commit(**{"shop/__init__.py": package, "shop/_odd.py": "", "shop/_cart.py": exports + OLD})
+    repo.commit(**{"shop/_odd.py": "\n", "shop/_cart.py": exports.replace("(a)", "()") + NEW})
+    assert repo.phase("document", issue="# x\n") == 0
+    assert [(c["name"], c["breaking"]) for c in result(repo)["api_changes"]] == [
+        ("shop.Cart.total", True),
+        ("shop._own", True),
+        ("shop.keep", False),
+    ]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_name_is_told_where_it_is_defined_and_where_it_went(repo):
+    package = "from .cart import keep\n\n__all__ = ['keep']\n"
+    repo.commit(**{"shop/__init__.py": package, "shop/cart.py": "def keep(a): ...\n"})
+    new = {"shop/cart.py": "from .new import keep\n", "shop/new.py": "def keep(a, b): ...\n"}
+    repo.commit(**new)
+    repo.phase("document", issue="# x\n")
+    assert [(c["change"], c["name"], c["breaking"]) for c in result(repo)["api_changes"]] == [
+        ("changed", "shop.cart.keep", True),
+        ("added", "shop.new.keep", False),
+    ]
+
+
+def test_what_cannot_be_read_is_not_removed_and_not_complained_of(repo):
+    names = ("shop/binary.py", "shop/large.py", "shop/gone.py")
+    repo.commit(
+        **dict.fromkeys(names, OLD), **{"shop/__init__.py": "from . import x\n__all__ = [*x.__all__]\n"}
+    )
+    (repo.root / "shop/gone.py").unlink()
+    repo.write("shop/binary.py", b"\0")
+    repo.write("shop/large.py", OLD + "#" * (1 << 20))
+    repo.write("shop/x.py", "x = 1\n")
+    repo.write("issue.md", "# x\n")
+    call = [sys.executable, "-m", "adws.builtin", "document", "issue.md"]
+    done = subprocess.run(call, cwd=repo.root, capture_output=True, text=True, check=True)
+    assert done.stderr == ""  # griffe warns of an `__all__` that is not there
+    assert [(c["change"], c["name"]) for c in result(repo)["api_changes"]] == [
+        ("removed", "shop.gone.Cart"),
+        ("removed", "shop.gone.gone"),
+        ("removed", "shop.gone.keep"),
+        ("added", "shop.x.x"),
+    ]
+
+
+def test_of_a_large_repository_only_the_changed_modules_are_read(repo, monkeypatch):
+    read = []
+    visit = api.griffe.visit
+    monkeypatch.setattr(
+        api.griffe, "visit", lambda *args, **more: read.append(str(args[1])) or visit(*args, **more)
+    )
+    repo.commit(**{f"shop/m{n}.py": "def f(): ...\n" for n in range(99)}, **{"shop/__init__.py": ""})
+    repo.commit(**{"shop/m7.py": "def f(a): ...\n"})
+    repo.phase("document", issue="# x\n")
+    assert result(repo)["summary"].endswith("API changes: 1 (1 breaking)")
+    assert sorted(read) == [*["shop/__init__.py"] * 2, *["shop/m7.py"] * 2]
 
 
 def test_only_modules_that_others_import_are_public():

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -307,9 +310,8 @@ def test_the_projects_own_rules_are_taken(repo, review):
 
 
 def test_the_projects_own_modules_are_not_run(repo, review):
-    assert review({"ruff.py": "raise SystemExit(7)\n"}, {"a.py": "import os\n"}) == [
-        ("minor", "F401", "a.py")
-    ]
+    own = dict.fromkeys(("ruff.py", "bandit.py"), "raise SystemExit(7)\n")
+    assert review(own, {"a.py": "import os\n"}) == [("minor", "F401", "a.py")]
 
 
 def test_rules_that_cannot_be_used_are_replaced_and_that_is_said(repo, review):
@@ -317,3 +319,179 @@ def test_rules_that_cannot_be_used_are_replaced_and_that_is_said(repo, review):
     found = review({"ruff.toml": 'select = ["NO999"]\n'}, files)
     assert found == [("minor", "F401", "a.py"), ("minor", "ruff", "a.py")]
     assert "E4,E7,E9,F were looked at" in result(repo)["findings"][1]["message"]
+
+
+# Python by bandit
+
+SHELL = "import subprocess\n\n\ndef run(words):\n    subprocess.run(\n        words,\n        {}\n    )\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "found"),
+    [
+        ("a.py", "", SHELL.format("shell=True,"), "B602"),
+        ("a.py", SHELL.format("check=True,"), SHELL.format("shell=True,"), "B602"),
+        (
+            "a.py",
+            SHELL.format("shell=True,"),
+            SHELL.format("shell=True,").replace("words,", "words[0],"),
+            "B602",
+        ),
+        ("a.py", SHELL.format("shell=True,"), SHELL.format("shell=True,") + "\n\nx = 1\n", ""),
+        ("a.py", "", SHELL.format("shell=True,  # nosec"), ""),
+        ("a.py", "", "import requests\n\nrequests.get('https://a.org', verify=False, timeout=9)\n", "B501"),
+        ("a.py", "", "import hashlib\n\nhashlib.md5(b'', usedforsecurity=False)\nassert True\n", ""),
+        ("a.py", "", "import pickle\n\nx = pickle.loads(b'')\n", ""),
+        ("tests/test_a.py", "", SHELL.format("shell=True,"), ""),
+        ("-x\n.py", "", SHELL.format("shell=True,"), "B602"),
+    ],
+)
+def test_bandit_speaks_of_what_is_grave_in_the_lines_of_the_change(review, path, old, new, found):
+    known = [entry[:2] for entry in review({path: old} if old else {"x": "x\n"}, {path: new})]
+    assert known == ([("major", found)] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", '[tool.bandit]\nskips = ["B602"]\n'),
+        ("pyproject.toml", '[tool.bandit]\nexclude_dirs = ["gen"]\n'),
+        (".bandit", "[bandit]\nskips = B602\noutput = report.json\nformat = html\n"),
+        (".bandit", "[bandit]\nexclude = ./gen\n"),
+    ],
+)
+def test_the_projects_own_settings_of_bandit_are_taken(review, name, text):
+    assert review({name: text}, {"gen/a.py": SHELL.format("shell=True,")}) == []
+
+
+def test_settings_that_bandit_cannot_use_are_left_out_and_that_is_said(repo, review):
+    found = review(
+        {".bandit": "[bandit]\ntests = B602\nskips = B602\n"}, {"a.py": SHELL.format("shell=True,")}
+    )
+    assert found == [("major", "B602", "a.py"), ("minor", "bandit", "a.py")]
+    assert result(repo)["findings"][1]["message"] == (
+        "bandit cannot use the project's settings (Non-exclusive include/exclude test sets: {'B602'}); "
+        "its own were used"
+    )
+
+
+def test_without_bandit_that_is_said(repo, review, monkeypatch, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\n[ "$3" = bandit ] && set -- -m not_installed\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert review({"x": "x\n"}, {"a.py": SHELL.format("shell=True,")}) == [("minor", "bandit", "a.py")]
+    message = result(repo)["findings"][0]["message"]
+    assert re.fullmatch(
+        r"bandit exited 1, so nothing was looked at: .*: No module named not_installed", message
+    )
+
+
+# coverage
+
+CART = "def one():\n    return 1\n"
+FULLER = CART + "\n\ndef two(a):\n    if a:\n        return 2\n\n    return 3\n\n\nX = (\n    one()\n)\n"
+SHOP = "from shop import cart\n\n\ndef test_two():\n    assert cart.two(1) == 2\n"
+LCOV = "SF:{}\nDA:1,1\nDA:6,1\nDA:7,0,checksum\nDA:9,0\nend_of_record\n"
+
+
+@pytest.fixture
+def covered(repo, capsys, monkeypatch):
+    """`covered(name=report)`: the messages about what the tests did not run, in a review that needs `test`."""
+    out = repo.root.parent / "needs/test"
+    out.mkdir(parents=True)
+    base = repo.commit(**{"src/shop/cart.py": CART, "src/shop/__init__.py": "", "cart.py": "x = 1\n"})
+    repo.commit(**{"src/shop/cart.py": FULLER, "src/shop/test_cart.py": SHOP, "README": "\n" * 9})
+    state = {"build": {"base": base}, "test": {"base": base, "out": str(out)}}
+    (repo.root.parent / "state.json").write_text(json.dumps(state))
+    monkeypatch.setenv("ADW_STATE", str(repo.root.parent / "state.json"))
+    monkeypatch.setenv("ADW_OUT", str(repo.root.parent / "out"))
+    monkeypatch.setenv("ADW_BASE", repo.git("rev-parse", "HEAD"))
+
+    def run(**reports: str) -> list[str]:
+        for name, text in reports.items():
+            (out / name).write_text(text)
+        assert {entry[:2] for entry in verdict(repo, capsys)} <= {("minor", "not-covered")}
+        return [f"{found['path']}:{found['line']}: {found['message']}" for found in result(repo)["findings"]]
+
+    return run
+
+
+MISSED = "src/shop/cart.py:9: 1 of 5 changed lines are run by no test: 9"
+
+
+@pytest.mark.parametrize("kind", ["xml", "lcov"])
+@pytest.mark.parametrize(
+    "settings", ["source = src", "source = src/shop", "", "relative_files = true\nsource = src"]
+)
+def test_a_report_that_the_tests_made_in_another_workspace_tells_what_they_did_not_run(
+    repo, covered, tmp_path, monkeypatch, kind, settings
+):
+    there = tmp_path / "elsewhere" / "workspace"
+    shutil.copytree(repo.root, there)
+    (there / ".coveragerc").write_text(f"[run]\n{settings}\n")
+    name = {"xml": "coverage.xml", "lcov": "lcov.info"}[kind]
+    env = {**os.environ, "PYTHONPATH": "src", "COVERAGE_FILE": str(tmp_path / "data")}
+    calls = (["run", "-m", "pytest", "-q"], [kind, "-o", str(tmp_path / "needs/test" / name)])
+    for call in calls:
+        subprocess.run(
+            [sys.executable, "-m", "coverage", *call], cwd=there, env=env, check=True, capture_output=True
+        )
+    shutil.rmtree(there)
+    assert covered() == [MISSED]
+
+
+def test_what_one_report_misses_another_may_have(covered):
+    both = "SF:../repo/src/shop/cart.py\nDA:7,4\nend_of_record\nSF:src/shop/test_cart.py\nDA:5,0\nend_of_record\n"
+    assert covered(**{"lcov.info": LCOV.format("/w/1/src/shop/cart.py")}) == [
+        "src/shop/cart.py:7: 2 of 3 changed lines are run by no test: 7-9"
+    ]
+    assert covered(**{"lcov.info": LCOV.format("/w/1/src/shop/cart.py") + both}) == [
+        "src/shop/cart.py:9: 1 of 3 changed lines are run by no test: 9"
+    ]
+
+
+def test_many_gaps_are_not_all_named(covered):
+    lines = "".join(f"DA:{n},{n % 2}\n" for n in range(1, 50))
+    report = f"SF:README\n{lines}end_of_record\n"
+    assert covered(**{"lcov.info": report}) == [
+        "README:2: 4 of 9 changed lines are run by no test: 2, 4, 6, 8"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("coverage.xml", "<coverage", "cannot be read: unclosed token: line 1, column 0"),
+        (
+            "coverage.xml",
+            "<coverage><class filename='cart.py'><lines><line number='x'/></lines></class></coverage>",
+            "cannot be read: invalid literal for int() with base 10: 'x'",
+        ),
+        (
+            "lcov.info",
+            "SF:cart.py\nDA:1\n",
+            "cannot be read: not enough values to unpack (expected at least 2, got 1)",
+        ),
+        ("coverage.xml", "<coverage/>", "tells of no file here; is it Cobertura's or lcov's?"),
+        ("lcov.info", LCOV.format("../cart.py/x"), "tells of no file here; is it Cobertura's or lcov's?"),
+    ],
+)
+def test_a_report_that_tells_nothing_is_told(covered, name, text, said):
+    assert covered(**{name: text}) == [f"test/{name}:1: the coverage report {said}"]
+
+
+def test_by_hand_the_report_in_the_checkout_is_taken_unless_it_is_older_than_the_change(repo, capsys):
+    repo.commit(**{"a.py": CART, ".gitignore": "lcov.info\n"})
+    repo.write("a.py", FULLER)
+    report = repo.write("lcov.info", LCOV.format("a.py"))
+    assert verdict(repo, capsys) == [("minor", "not-covered", "a.py")]
+    os.utime(report, (1, 1))
+    assert verdict(repo, capsys) == []
+
+
+def test_in_a_run_a_report_in_the_checkout_is_not_taken(repo, covered):
+    repo.write("lcov.info", LCOV.format("src/shop/cart.py"))
+    assert covered() == []

@@ -163,6 +163,37 @@ def test_a_given_command_is_run_as_it_is_and_has_nothing_to_read(repo, tested):
     assert tested("--", "./t", "junit.xml") == "1 test passed in `./t junit.xml`"
 
 
+COVERED = """#!/bin/sh
+python=$1
+PYTHONDONTWRITEBYTECODE=1 COVERAGE_FILE=$ADW_OUT/../data $python -m coverage run -m pytest -p no:cacheprovider \\
+    --junitxml=$ADW_OUT/junit.xml && COVERAGE_FILE=$ADW_OUT/../data $python -m coverage xml
+"""
+
+
+def test_a_coverage_report_goes_to_the_phases_behind(repo, tested):
+    repo.write("t", COVERED).chmod(0o755)
+    repo.commit(**{"test_a.py": GREEN})
+    tested("--", "./t", sys.executable)
+    assert 'filename="test_a.py"' in (repo.root.parent / "out/coverage.xml").read_text()
+
+
+def test_an_old_coverage_report_stays_where_it_is(repo, tested):
+    repo.commit(**{"test_a.py": GREEN, "coverage.xml": "old", "lcov.info": "old"})
+    repo.write(
+        "t", f"#!/bin/sh\necho new > lcov.info; echo '{JUNIT.format('')}' > $ADW_OUT/junit.xml\n"
+    ).chmod(0o755)
+    repo.commit()
+    (repo.root.parent / "out").mkdir()
+    (repo.root.parent / "out/coverage.xml").write_text("of an earlier attempt")
+    assert repo.phase("test", "--", "./t") == 0
+    assert sorted(file.name for file in (repo.root.parent / "out").iterdir()) == [
+        "junit.xml",
+        "lcov.info",
+        "result.json",
+    ]
+    assert repo.git("status", "--porcelain") == "M lcov.info"
+
+
 FAILED = JUNIT.format('<testcase name="b"><failure/></testcase><testcase name="c"><error/></testcase>')
 
 
