@@ -55,11 +55,14 @@ test: $(STAMP)  ## the quick tests, with coverage
 test-all: $(STAMP)  ## all tests; takes many minutes
 	@$(BIN)/pytest -q -n auto
 
+test-matrix: $(STAMP)  ## the tests under every Python and git that is here, GITS=programs too; takes half an hour
+	@$(BIN)/nox
+
 bench: $(STAMP)  ## how much faster is side by side than one after the other; takes about ten minutes
 	@$(BIN)/python benchmarks/serial_vs_parallel.py
 
-clean:  ## remove what this Makefile made: .venv, .sample and caches
-	@rm -rf .venv .sample .sample.tmp .coverage .coverage.* .hypothesis
+clean:  ## remove what this Makefile made: .venv, .nox, .sample and caches
+	@rm -rf .venv .nox .sample .sample.tmp .coverage .coverage.* .hypothesis
 	@rm -rf __pycache__ .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find adws tests benchmarks examples -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
@@ -112,4 +115,4 @@ git:
 	  -c core.hooksPath=/dev/null commit -q -m 'Split a bill among friends'
 	@mv $@.tmp $@
 
-.PHONY: help setup venv git sdlc plan_build_test_review plan_build check test test-all bench clean
+.PHONY: help setup venv git sdlc plan_build_test_review plan_build check test test-all test-matrix bench clean
