@@ -43,6 +43,8 @@ from adws.runs import Run, State
 
 FAILED, ERROR = 1, 2
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOOK = 0.5
+"""Seconds between two looks at the workers."""
 
 # at the start of each worker, since an idle one has to die with its master as well: a forked one runs the
 # hook, a spawned one imports this
@@ -262,7 +264,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.order = [name for name, task in tasks.items() if task.actions and name in due]
         for number in _STOPS:
             signal.signal(number, self._stop)
-        signal.signal(signal.SIGCHLD, self._child_died)
+        signal.signal(signal.SIGALRM, self._look_after_workers)
+        signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
         with edge():
             self._begin()
 
@@ -342,10 +345,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             os._exit(128 + number)  # a worker that was just forked and has not put its own handlers yet
         self._interrupt(stopped=number)
 
-    def _child_died(self, _number: int, _frame: FrameType | None) -> None:
+    def _look_after_workers(self, _number: int, _frame: FrameType | None) -> None:
         """Notice when a worker dies: doit waits for its answer without end.
 
-        multiprocessing has no public way to ask: `active_children` leaves out the dead.
+        By a timer, not by SIGCHLD: the workers of a forkserver are not our children. multiprocessing has no
+        public way to ask: `active_children` leaves out the dead.
         """
         if os.getpid() != self.master or self.stopped:
             return
@@ -362,6 +366,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
 
 
 def _ignore_signals() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
     # not SIG_IGN: Python complains of a signal that came just before it
-    for number in (*_STOPS, signal.SIGCHLD):
+    for number in (*_STOPS, signal.SIGALRM):
         signal.signal(number, lambda *_: None)
