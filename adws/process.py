@@ -187,9 +187,11 @@ def die_with_parent() -> None:
 
 
 def _is_worker() -> bool:
-    """Also while a spawned worker is being put together: it imports us before it knows its parent."""
-    starting = getattr(multiprocessing.current_process(), "_inheriting", False)
-    return starting or multiprocessing.parent_process() is not None
+    """Also while a spawned worker is being put together: it imports us before it knows its parent.
+
+    A forkserver imports us too, and is none: a thread in it would make each of its forks unsafe.
+    """
+    return multiprocessing.parent_process() is not None or "--multiprocessing-fork" in sys.orig_argv
 
 
 def _die_with_parent() -> None:

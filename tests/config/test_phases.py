@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -276,7 +277,12 @@ def test_prompts_are_searched_in_the_repository_first(tmp_path: Path):
         ("../p.md", b"", "there is no prompt `../p.md` in FOLDER"),
         ("/etc/passwd", b"", "there is no prompt `/etc/passwd` in FOLDER"),
         (".", b"", "there is no prompt `.` in FOLDER"),
-        ("p" * 300, b"", "prompt `NAME` cannot be read: [Errno 36] File name too long: 'FOLDER/NAME'"),
+        pytest.param(
+            *("p" * 300, b"", "prompt `NAME` cannot be read: [Errno 36] File name too long: 'FOLDER/NAME'"),
+            marks=pytest.mark.skipif(
+                sys.version_info >= (3, 14), reason="from 3.14 on there is no such file"
+            ),
+        ),
     ],
 )
 def test_a_prompt_that_cannot_be_used_is_told(tmp_path: Path, name: str, content: bytes, said: str):

@@ -198,7 +198,7 @@ def test_a_killed_worker_does_not_hang_the_run(project):
     os.kill(busy, signal.SIGKILL)
     said, _ = running.communicate(timeout=20)
     assert running.returncode == 2, said
-    assert "a worker process died with exit code -9" in said
+    assert "a worker process died with exit code" in said
     wait_until(lambda: not survivors(p), 12)
 
 
