@@ -63,3 +63,10 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
     (tmp_path / "repo").mkdir()
     monkeypatch.chdir(tmp_path / "repo")
     return Repo(tmp_path / "repo")
+
+
+@pytest.fixture
+def own_coverage(monkeypatch):
+    """Coverage that a test measures is its own, also where the tests themselves run under coverage."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        monkeypatch.delenv(name)

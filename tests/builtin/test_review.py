@@ -427,7 +427,7 @@ MISSED = "src/shop/cart.py:9: 1 of 5 changed lines are run by no test: 9"
     "settings", ["source = src", "source = src/shop", "", "relative_files = true\nsource = src"]
 )
 def test_a_report_that_the_tests_made_in_another_workspace_tells_what_they_did_not_run(
-    repo, covered, tmp_path, monkeypatch, kind, settings
+    repo, covered, own_coverage, tmp_path, kind, settings
 ):
     there = tmp_path / "elsewhere" / "workspace"
     shutil.copytree(repo.root, there)

@@ -170,7 +170,7 @@ PYTHONDONTWRITEBYTECODE=1 COVERAGE_FILE=$ADW_OUT/../data $python -m coverage run
 """
 
 
-def test_a_coverage_report_goes_to_the_phases_behind(repo, tested):
+def test_a_coverage_report_goes_to_the_phases_behind(repo, tested, own_coverage):
     repo.write("t", COVERED).chmod(0o755)
     repo.commit(**{"test_a.py": GREEN})
     tested("--", "./t", sys.executable)
