@@ -58,8 +58,13 @@ test-all: $(STAMP)  ## all tests; takes many minutes
 test-matrix: $(STAMP)  ## the tests under every Python and git that is here, GITS=programs too; takes half an hour
 	@$(BIN)/nox
 
-bench: $(STAMP)  ## how much faster is side by side than one after the other; takes about ten minutes
+bench: $(STAMP)  ## every figure of docs/benchmarks.md; takes about half an hour
 	@$(BIN)/python benchmarks/serial_vs_parallel.py
+	@$(BIN)/python benchmarks/serial_vs_parallel.py --critical-path --unit 5
+	@$(BIN)/python benchmarks/against_git.py
+	@$(BIN)/python benchmarks/against_doit.py
+	@$(BIN)/python benchmarks/runners.py
+	@$(BIN)/python benchmarks/memory.py
 
 clean:  ## remove what this Makefile made: .venv, .nox, .sample and caches
 	@rm -rf .venv .nox .sample .sample.tmp .coverage .coverage.* .hypothesis
