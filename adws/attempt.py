@@ -36,11 +36,16 @@ class Attempt:
     """Paths in the checkout that are not its change."""
     furnished: bool = False
 
+    @property
+    def began(self) -> float:
+        """In seconds of time.time: when it was handed the last thing that it gets."""
+        return (self.place.io / "state.json").stat().st_mtime
+
     def wanted(self) -> tuple[bool, str]:
         """Whether its `if` says yes; and why that cannot be told."""
         if self.phase.condition is None:
             return True, ""
-        outcome = self._call(self.phase.condition, ".if")
+        outcome = self.call(self.phase.condition, ".if")
         if outcome.reason is Reason.EXITED and outcome.code == _NO:
             return False, ""
         return (
@@ -51,15 +56,22 @@ class Attempt:
     def execute(self) -> str:
         """Furnish the workspace and run the command; why it did not pass, empty when it did."""
         phase = self.phase
+        if said := self.furnish():
+            return said
+        stdin = self.place.io / "prompt.md" if phase.agent and agents.reads_prompt(phase.agent) else None
+        outcome = self.call(phase.agent.run if phase.agent else phase.run or (), "", stdin)
+        return "" if outcome.passed else outcome.text
+
+    def furnish(self) -> str:
+        """Put in place what git does not have; why that was not possible."""
+        phase = self.phase
         self.apart = [*provision.copy(self.run.repo, self.place, phase), *(name for name, _ in phase.keep)]
         checkout.set_apart(self.place.checkout, self.apart)
         made = provision.fetch(self.place, phase, self.key)
         if phase.setup and not made and (said := self._set_up(phase.setup)):
             return said
         self.furnished = True
-        stdin = self.place.io / "prompt.md" if phase.agent and agents.reads_prompt(phase.agent) else None
-        outcome = self._call(phase.agent.run if phase.agent else phase.run or (), "", stdin)
-        return "" if outcome.passed else outcome.text
+        return ""
 
     def capture(self) -> str:
         """The tree that it left. GitError where that is more than a tree can hold."""
@@ -68,13 +80,15 @@ class Attempt:
                 what = f"changes inside of submodule {module.tree.relative_to(self.place.tree)}"
                 raise git.GitError("add", 1, f"{what}; they belong into its own repository")
         outputs = self.phase.outputs
-        tree = checkout.capture(self.place.checkout, apart=self.apart, outputs=outputs)
+        return checkout.capture(self.place.checkout, apart=self.apart, outputs=outputs)
+
+    def put_away(self, tree: str) -> None:
+        """Keep for the next use what is kept, unless the `tree` that it left has other lock files."""
         if self.furnished and self.key:
             provision.put_away(self.run.repo, self.place, self.phase, self.key, tree)
-        return tree
 
     def _set_up(self, command: Command) -> str:
-        outcome = self._call(command, ".setup")
+        outcome = self.call(command, ".setup")
         if not outcome.passed:
             return f"`setup` did not pass: {outcome.text}"
         # what is kept saves the setup, so a change by it would be there one time and not the next
@@ -83,7 +97,7 @@ class Attempt:
         rule = "it may only make what git ignores or `keep` names"
         return f"`setup` changed {change.some(changed)}; {rule}" if changed else ""
 
-    def _call(self, command: Command, suffix: str, stdin: Path | None = None) -> Outcome:
+    def call(self, command: Command, suffix: str, stdin: Path | None = None) -> Outcome:
         """Run one of its commands under the supervisor."""
         place, phase, left = self.place, self.phase, max(self.run.deadline - time.monotonic(), 0.0)
         prompt = place.io / "prompt.md"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from adws import git, runs
 from adws.git import Repo
@@ -25,7 +28,15 @@ PROTECTED = (
 """What decides what runs, for us, for git or in CI. A phase changes it only where its `writes` names it:
 a glob that begins with a wildcard does not."""
 
-_GITLINK = "160000"
+TESTS = (
+    *("**/test/**", "**/tests/**", "**/__tests__/**", "**/spec/**", "**/testdata/**", "**/conftest.py"),
+    *("**/test_*", "**/*_test.*", "**/*.test.*", "**/*_spec.*", "**/*.spec.*", "**/*Test.*", "**/*Tests.*"),
+)
+"""What is a test, or belongs to one, by the customs of most languages."""
+LARGEST = 100 * 2**20
+"""Bytes of one file; GitHub refuses larger ones, and hardly anybody means to commit one."""
+
+_GITLINK, _LINK = "160000", "120000"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +46,8 @@ class File:
     path: str
     mode: str
     """The new mode, `000000` for a deleted file."""
+    oid: str
+    """The new content."""
 
 
 def files(
@@ -49,7 +62,8 @@ def files(
     )
     parts = raw.decode(errors="surrogateescape").split("\0")[:-1]
     return [
-        File(path=path, mode=about.split()[1]) for about, path in zip(parts[::2], parts[1::2], strict=True)
+        File(path=path, mode=about.split()[1], oid=about.split()[3])
+        for about, path in zip(parts[::2], parts[1::2], strict=True)
     ]
 
 
@@ -62,6 +76,8 @@ def violation(repo: Repo, phase: Phase, base_tree: str, tree: str) -> str:
         return "changed nothing, and a change is due" if phase.must_change else ""
     if links := [f.path for f in changed if f.mode == _GITLINK]:
         return f"left a git repository in {some(links)}; its files would be lost: remove its .git"
+    if away := [f.path for f in changed if f.mode == _LINK and _leads_away(repo, f)]:
+        return f"left a link out of the repository: {some(away)}; link to a relative path inside"
     if phase.writes is not None:
         allowed = set(files(repo, base_tree, tree, phase.writes)) if phase.writes else set()
         if outside := [f.path for f in changed if f not in allowed]:
@@ -74,7 +90,34 @@ def violation(repo: Repo, phase: Phase, base_tree: str, tree: str) -> str:
     claimed = set(files(repo, base_tree, tree, claims)) if claims else set()
     if ours := [f.path for f in files(repo, base_tree, tree, PROTECTED, icase=True) if f not in claimed]:
         return f"changed {some(ours)}, which is protected; name it in `writes` to allow it"
+    if large := [f.path for f in _large(repo, changed) if f not in claimed]:
+        size = f"more than {LARGEST >> 20} MiB"
+        return f"left {some(large)} of {size}; put it into ADW_OUT, or name it in `writes`"
     return ""
+
+
+def with_tests(repo: Repo, base_tree: str, tree: str) -> str:
+    """The tree `base_tree`, but with its tests as they are in `tree`."""
+    tests = files(repo, base_tree, tree, TESTS)
+    listing = "".join(f"{f.mode} {f.oid}\t{f.path}\0" for f in tests).encode(errors="surrogateescape")
+    with tempfile.TemporaryDirectory() as folder:
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git.run("read-tree", base_tree, git_dir=repo.git_dir, env=index)
+        git.run("update-index", "-z", "--index-info", git_dir=repo.git_dir, env=index, stdin=listing)
+        return git.text("write-tree", git_dir=repo.git_dir, env=index)
+
+
+def _leads_away(repo: Repo, link: File) -> bool:
+    target = git.run("cat-file", "blob", link.oid, git_dir=repo.git_dir).decode(errors="surrogateescape")
+    place = posixpath.normpath(posixpath.join(posixpath.dirname(link.path), target))
+    return target.startswith("/") or place.split("/")[0] in ("..", ".git")
+
+
+def _large(repo: Repo, changed: Sequence[File]) -> list[File]:
+    there = [f for f in changed if f.mode.startswith("100")]
+    asked = "".join(f"{f.oid}\n" for f in there).encode()
+    sizes = git.text("cat-file", "--batch-check=%(objectsize)", git_dir=repo.git_dir, stdin=asked).split("\n")
+    return [f for f, size in zip(there, sizes, strict=False) if int(size or 0) > LARGEST]
 
 
 def some(paths: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from adws import agents, workspace
+from adws import agents, runs, seal, workspace
 from adws.model import Phase, closure
 from adws.runs import Run, State
 from adws.workspace import Workspace
@@ -55,9 +55,11 @@ def environment(run: Run, phase: Phase, place: Workspace, base: str) -> dict[str
         "ADW_SLOT": str(place.slot),
         "ADW_PORT": str(workspace.PORTS + 100 * place.slot),
     }
+    # by which what it does to the user's branches can be told from what the user does
+    committer = {"GIT_COMMITTER_EMAIL": f"{runs.entry(phase.name)}@{run.id}.{seal.DOMAIN}"}
     # compose names a project by its folder, and all workspaces have the same
     compose = {"COMPOSE_PROJECT_NAME": f"adws-{place.slot}"}
-    return {"PATH": os.defpath, **compose, **passed, **dict(phase.env), **ours}
+    return {"PATH": os.defpath, **compose, **committer, **passed, **dict(phase.env), **ours}
 
 
 def fields(path: Path) -> tuple[dict[str, Any], str]:

@@ -238,19 +238,19 @@ def open_repo(path: Path) -> Repo:
         raise UserError(
             f"{root} has no commit yet; make a first one: git commit --allow-empty -m start"
         ) from None
-    settings = _settings(path)
-    known = dict(settings)
+    said = settings(path)
+    known = dict(said)
     if "filter.lfs.process" in known or "filter.lfs.smudge" in known:
         _check_lfs(Path(root))
         # relative to the git directory, and ours is another one
-        settings += (("lfs.storage", os.path.join(git_dir, known.get("lfs.storage", "lfs"))),)  # noqa: PTH118
+        said += (("lfs.storage", os.path.join(git_dir, known.get("lfs.storage", "lfs"))),)  # noqa: PTH118
     return Repo(
         root=Path(root),
         git_dir=Path(git_dir),
         head=head,
         object_format=object_format,
         config=tuple(
-            (k, v) for k, v in settings if k in _CHECKOUT_KEYS or k.startswith(("filter.", "lfs.", "remote."))
+            (k, v) for k, v in said if k in _CHECKOUT_KEYS or k.startswith(("filter.", "lfs.", "remote."))
         ),
         identity=(
             os.environ.get("GIT_AUTHOR_NAME") or known.get("user.name", "").strip() or "adws",
@@ -289,7 +289,8 @@ def _ask(path: Path, *args: str) -> str:
     return out.decode(errors="surrogateescape").rstrip("\n")
 
 
-def _settings(path: Path) -> Pairs:
+def settings(path: Path) -> Pairs:
+    """All that the user's configuration says there, with small letters in its keys."""
     entries = _ask(path, "config", "--null", "--list").split("\0")
     pairs = (entry.partition("\n") for entry in entries if entry)
     return tuple((key, value) for key, _, value in pairs)

@@ -26,6 +26,7 @@ class Agent:
     model: str | None = None
     env: Pairs = ()
     secrets: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
 
 
 Command = str | tuple[str, ...]
@@ -62,6 +63,12 @@ class Phase:
     """Without what comes from the caller; a shard's matrix values are in it."""
     secrets: tuple[str, ...] = ()
     """Names of variables that it gets from the caller's environment, where they are set there."""
+    sandbox: str = "none"
+    """`bwrap`, `none`, or `auto`: the best there is."""
+    network: bool = True
+    """Whether a sandbox lets it reach the network."""
+    writable: tuple[str, ...] = ()
+    """Paths outside of its workspace that it may write to all the same, absolute or below `~`."""
     timeout: float
     """Seconds."""
     retries: int = 0
@@ -72,6 +79,10 @@ class Phase:
     """Globs it may not change, whatever `writes` says."""
     evidence: tuple[str, ...] = ()
     """JUnit reports, as paths below `ADW_OUT`, that have to be there, parse, and be green."""
+    baseline: str | None = None
+    """Name of a phase it needs: each test that passed in the reports there has to pass in its own."""
+    proves: Command | None = None
+    """Has to fail before its change, with the tests of the change, and to pass after it."""
     outputs: tuple[str, ...] = ()
     """Globs of files it has to leave in its workspace; captured even where git ignores them."""
     inputs: tuple[str, ...] | None = None
@@ -98,6 +109,8 @@ class Pipeline:
     """Seconds for the whole run."""
     into: str
     """The branch to merge into; `{adw_id}` is filled in per run."""
+    sign: bool
+    """Whether the commit is signed with the user's key."""
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -144,6 +157,10 @@ class Result:
     seconds: float
     by: str
     """Who did it: `command`, or the agent and its model."""
+    sandbox: str = "none"
+    """What kept it in its workspace."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of it, and what is no failure."""
     fields: dict[str, Any] = field(default_factory=dict)
     """What its `result.json` says: `summary`, `findings`, ..."""
     commit: str = ""

@@ -6,11 +6,16 @@ import dataclasses
 import time
 from pathlib import Path
 
-from adws import attempt, change, combine, contract, evidence, git, runs, workspace
+from adws import attempt, change, combine, contract, evidence, git, runs, seal, workspace
+from adws.attempt import Attempt
 from adws.errors import UserError
 from adws.model import Phase, Result, Status, closure
+from adws.process import Reason
 from adws.provision import MissingError
 from adws.runs import Run, State
+
+_TRIES, _PAUSE = 3, 0.3
+"""How often what a phase left is captured when `git gc` takes it away, and seconds in between."""
 
 
 def is_current(run: Run, state: State, phase: Phase) -> bool:
@@ -43,8 +48,39 @@ def judge(run: Run, state: State, phase: Phase, commit: str, log: Path) -> str:
     """Run the phase's command on a fresh checkout; what is wrong, empty when the evidence is green."""
     tree = runs.tree_of(run.repo, commit)
     with attempt.begin(run, state, phase, commit, tree, log) as again:
-        said = again.execute() or evidence.fault(again.place.out, phase.evidence)
-        return said or ("" if again.capture() == tree else "changed the files that it judges")
+        if said := again.execute() or _evidence(again):
+            return said
+        left = again.capture()
+        again.put_away(left)
+        return "" if left == tree else "changed the files that it judges"
+
+
+def _evidence(done: Attempt) -> str:
+    """What is wrong with the reports that it left."""
+    phase, out = done.phase, done.place.out
+    said = evidence.fault(out, phase.evidence, done.began)
+    if said or phase.baseline is None:
+        return said
+    return evidence.lost(out, done.place.io / "needs" / phase.baseline, phase.evidence)
+
+
+def _prove(run: Run, state: State, phase: Phase, result: Result, log: Path) -> str:
+    """Whether `proves` fails before the change and passes after it; which half is missing, if one is."""
+    before = change.with_tests(run.repo, result.base_tree, result.tree)
+    for when, tree in (("before", before), ("after", result.tree)):
+        commit = runs.join(run.repo, tree, [result.base])
+        with attempt.begin(run, state, phase, commit, tree, log.with_name(f"{log.name}.{when}")) as work:
+            if said := work.furnish():
+                return said
+            outcome = work.call(phase.proves or "", "")
+        if when == "after":
+            return "" if outcome.passed else f"`proves` does not pass after its change: {outcome.text}"
+        if outcome.passed:
+            return "`proves` passes before its change as well, so it proves nothing"
+        # 126 and 127 are the shell's for a command that cannot be run, as opposed to one that says no
+        if outcome.reason is not Reason.EXITED or outcome.code in (126, 127):
+            return f"`proves` could not be run before its change: {outcome.text}"
+    return ""
 
 
 def _check_needs(run: Run, state: State, phase: Phase) -> None:
@@ -69,6 +105,8 @@ def _try(run: Run, state: State, phase: Phase) -> Result:
         base, tree = combine.base(run, state, phase)
         key = runs.key(run, state, phase, tree)
         result = dataclasses.replace(result, key=key, base=base, base_tree=tree, tree=tree)
+        if len(phase.needs) > 1:
+            runs.pin(run, result)  # the base is a commit that nothing else holds
         result = _work(run, state, phase, result, folder)
     except (combine.ConflictError, MissingError, TimeoutError) as error:
         result = dataclasses.replace(result, reason=str(error))
@@ -78,24 +116,46 @@ def _try(run: Run, state: State, phase: Phase) -> Result:
 
 def _work(run: Run, state: State, phase: Phase, result: Result, folder: Path) -> Result:
     """The attempt in its workspace: what it left, and everything that speaks against it."""
-    with attempt.begin(run, state, phase, result.base, result.base_tree, folder / "log") as work:
+    log = folder / "log"
+    with attempt.begin(run, state, phase, result.base, result.base_tree, log) as work:
         if phase.agent:
             (folder / "prompt.md").write_bytes((work.place.io / "prompt.md").read_bytes())
         wanted, said = work.wanted()
         if not wanted or said:
             return dataclasses.replace(result, status=Status.SKIPPED, reason=said)
         faults, out = [work.execute()], work.place.out
+        fields, said = contract.fields(out / "result.json")
         try:
-            tree, artifacts = work.capture(), workspace.capture_out(run.repo, work.place)
+            result = dataclasses.replace(_capture(run, work, result), fields=fields)
         except git.GitError as error:
             return dataclasses.replace(result, reason=f"left what cannot be captured: {error}")
-        fields, said = contract.fields(out / "result.json")
-        faults += [change.violation(run.repo, phase, result.base_tree, tree), said]
-        faults += [evidence.fault(out, phase.evidence)]
-        workspace.export(run.repo, work.place, artifacts, folder / "out")
-    if phase.evidence and tree != result.base_tree and not any(faults):
+        faults += [change.violation(run.repo, phase, result.base_tree, result.tree), said, _evidence(work)]
+        faults += [seal.broken(run.repo, run.seal)]
+        workspace.export(run.repo, work.place, result.out, folder / "out")
+    changed = result.tree != result.base_tree
+    if phase.evidence and changed and not any(faults):
         # what the report says was seen on files that the command changed meanwhile
-        commit = runs.join(run.repo, tree, [result.base])
+        commit = runs.join(run.repo, result.tree, [result.base])
         faults.append(judge(run, state, phase, commit, folder / "log.judged"))
-    reason = "; ".join(filter(None, faults))
-    return dataclasses.replace(result, tree=tree, out=artifacts, fields=fields, reason=reason)
+    if phase.proves and not any(faults):
+        faults.append(_prove(run, state, phase, result, folder / "log.proves"))
+    return dataclasses.replace(result, reason="; ".join(filter(None, faults)))
+
+
+def _capture(run: Run, work: Attempt, result: Result) -> Result:
+    """What it left, safe from everybody. Raises GitError where that is more than git can hold."""
+    for left in reversed(range(_TRIES)):
+        try:
+            tree, out = work.capture(), workspace.capture_out(run.repo, work.place)
+            found = dataclasses.replace(result, tree=tree, out=out)
+            if (tree, out) != (result.base_tree, run.repo.empty_tree):
+                runs.pin(run, found)
+        except git.GitError:
+            if not left:
+                raise
+            time.sleep(_PAUSE)  # it may be that somebody runs `git gc --prune=now`
+            work.place.checkout.git("read-tree", result.base_tree)  # else git takes it for stored already
+        else:
+            break
+    work.put_away(tree)
+    return found

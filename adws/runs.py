@@ -28,6 +28,7 @@ from adws import git
 from adws.errors import UserError
 from adws.git import Repo
 from adws.model import FORMAT, Phase, Pipeline, Result, Status, closure
+from adws.seal import Seal
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _US = {"GIT_AUTHOR_NAME": "adws", "GIT_AUTHOR_EMAIL": "adws@localhost"} | {
@@ -45,6 +46,8 @@ class Run:
     id: str
     deadline: float
     """The end of the whole run, in seconds of time.monotonic, which all processes of a machine share."""
+    seal: Seal
+    """How this call found the repository."""
 
     @property
     def ref(self) -> str:
@@ -179,15 +182,35 @@ def _find(run: Run, names: Iterable[str]) -> State | None:
 def record(run: Run, result: Result) -> Result:
     """Keep an attempt: its tree as a commit on its base, its artifacts beside it. Returns it complete."""
     facts = {k: v for k, v in dataclasses.asdict(result).items() if k not in ("base", "commit", "tree")}
+    commit = _on_base(run, result, {"format": FORMAT, **facts})
+    name = entry(result.phase)
+    moves = f"update {run.ref}/attempt/{name}/{result.attempt} {commit}\nupdate {run.ref}/{name} {commit}\n"
+    git.run("update-ref", "--stdin", git_dir=run.repo.git_dir, stdin=moves.encode())
+    return dataclasses.replace(result, commit=commit)
+
+
+def pin(run: Run, result: Result) -> None:
+    """Keep from `git gc --prune=now` what an attempt has so far. Raises GitError where that was faster.
+
+    There is no verdict in it, so it counts as no record.
+    """
+    commit = _on_base(run, result, {})
+    ref = f"{run.ref}/attempt/{entry(result.phase)}/{result.attempt}"
+    git.run("update-ref", ref, commit, git_dir=run.repo.git_dir)
+    check_whole(run.repo, commit, result.base)
+
+
+def check_whole(repo: Repo, commit: str, known: str) -> None:
+    """Raises GitError unless all objects of a commit are there, beyond those of the commit `known`."""
+    git.run("rev-list", "--objects", "--quiet", commit, "--not", known, git_dir=repo.git_dir)
+
+
+def _on_base(run: Run, result: Result, facts: dict[str, object]) -> str:
     subject = f"adws {run.id}: {result.phase} {result.status}, attempt {result.attempt}"
     parents = [result.base]
     if result.out != run.repo.empty_tree:
         parents += [_commit(run.repo, result.out, [], f"{subject}, artifacts", {"format": FORMAT})]
-    commit = _commit(run.repo, result.tree, parents, subject, {"format": FORMAT, **facts})
-    name = entry(result.phase)
-    moves = f"create {run.ref}/attempt/{name}/{result.attempt} {commit}\nupdate {run.ref}/{name} {commit}\n"
-    git.run("update-ref", "--stdin", git_dir=run.repo.git_dir, stdin=moves.encode())
-    return dataclasses.replace(result, commit=commit)
+    return _commit(run.repo, result.tree, parents, subject, facts)
 
 
 def key(run: Run, state: State, phase: Phase, base_tree: str) -> str:

@@ -34,7 +34,7 @@ from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskError, TaskFailed, UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from adws import call, git, merge, phase, process, runs
+from adws import call, git, merge, phase, process, runs, seal
 from adws.call import Call
 from adws.errors import UNUSABLE, UserError
 from adws.model import Phase, Pipeline, closure
@@ -126,7 +126,13 @@ class Session:
         return run
 
     def open(self, repo: git.Repo) -> Run:
-        return Run(repo=repo, pipeline=self.pipeline, id=self.call.adw_id, deadline=self.deadline)
+        return Run(
+            repo=repo,
+            pipeline=self.pipeline,
+            id=self.call.adw_id,
+            deadline=self.deadline,
+            seal=seal.take(repo),
+        )
 
     def record(self, run: Run) -> State:
         """The run as recorded: read once, and then only what was done since."""

@@ -56,6 +56,7 @@ def load(
         max_parallel=top.get("max_parallel", 3),
         timeout=top.get("timeout", 1800.0),
         into=top.get("merge", {}).get("into", _INTO),
+        sign=top.get("merge", {}).get("sign", False),
     )
     if told := [str(root.source.error(*root.source.problems)) for root in roots if root.source.problems]:
         raise UserError("\n".join(told))
@@ -136,6 +137,6 @@ TOP: dict[str, values.Reader] = {
     "timeout": values.duration,
     "include": values.texts,
     **dict.fromkeys(("phases", "workflows"), lambda node, key: dict(values.entries(node, f"`{key}`"))),
-    "merge": lambda node, key: values.section(node, f"`{key}`", {"into": _branch}),
+    "merge": lambda node, key: values.section(node, f"`{key}`", {"into": _branch, "sign": values.boolean}),
 }
 _INCLUDED = TOP | {"include": _no_include}

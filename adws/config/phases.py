@@ -29,6 +29,7 @@ AGENT: dict[str, values.Reader] = {
     "model": values.text,
     "env": values.env,
     "secrets": values.secrets,
+    "writable": values.outside,
 }
 DEFAULTS: dict[str, values.Reader] = {
     "agent": lambda node, key: values.text(node, key) and node,  # which still knows its place
@@ -38,11 +39,18 @@ DEFAULTS: dict[str, values.Reader] = {
     "copy": partial(values.globs, refused="!", like="`.env`"),
     "keep": values.keep,
     "setup": _command,
+    "sandbox": partial(values.choice, of=("auto", "bwrap", "none")),
+    "network": values.boolean,
+    "writable": values.outside,
 }
-_FILLED: dict[str, Callable[..., Any]] = {"run": _command, "setup": _command, "lock": values.lock}
+_FILLED: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("run", "setup", "proves"), _command),
+    "lock": values.lock,
+}
 """What has to know the variables of the phase's matrix."""
 PHASE: dict[str, values.Reader] = {
     **dict.fromkeys(("doc", "if", "prompt", "model"), values.text),
+    "baseline": lambda node, key: values.text(node, key) and node,
     "needs": values.texts,
     "matrix": matrix.read,
     **DEFAULTS,
@@ -80,6 +88,7 @@ def read_agent(key: Text, node: Node) -> Agent:
 def read(entries: Mapping[Text, Node], given: Given) -> dict[str, tuple[Phase, ...]]:
     """The phases by name, those with a matrix as their shards, in declared order but after what they need."""
     found, needs = dict[str, list[Phase]](), dict[str, Sequence[Text]]()
+    baselines = dict[str, Text | None]()
     for key, node in entries.items():
         table = node.at("matrix")
         variables = tuple(map(str, table)) if isinstance(table, Map) and table is not node else ()
@@ -87,13 +96,28 @@ def read(entries: Mapping[Text, Node], given: Given) -> dict[str, tuple[Phase, .
         readers = {name: partial(reader, variables=variables) for name, reader in _FILLED.items()}
         own = values.section(node, what, PHASE | readers)
         needs[str(key)], shards = own.pop("needs", ()), own.pop("matrix", ())
+        baselines[str(key)] = own.pop("baseline", None)
         phase = _phase(key, node, own, given, variables)
         found[str(key)] = [matrix.shard(phase, each) for each in shards] or [phase]
     phases = dict[str, tuple[Phase, ...]]()
     for name in _order(needs):
-        before = dict.fromkeys(each.name for need in needs[name] for each in phases.get(need, ()))
-        phases[name] = tuple(replace(each, needs=tuple(before)) for each in found[name])
+        before = tuple(dict.fromkeys(each.name for need in needs[name] for each in phases.get(need, ())))
+        named = baselines[name]
+        if named is not None and named not in needs[name]:
+            named.wrong(f"`{named}`, the `baseline` of `{name}`, is not among its `needs`; add it there")
+        phases[name] = tuple(
+            replace(each, needs=before, baseline=_baseline(each.name, named, phases)) for each in found[name]
+        )
     return phases
+
+
+def _baseline(name: str, named: Text | None, phases: Mapping[str, Sequence[Phase]]) -> str | None:
+    """The phase to compare with; of one with a matrix, the shard with the same values."""
+    there = [each.name for each in phases.get(named or "", ())]
+    same = [each for each in there if each == named or each.partition(":")[2] == name.partition(":")[2]]
+    if named is not None and there and not same:
+        named.wrong(f"`{named}` has no shard with the values of `{name}`; give both the same `matrix`")
+    return same[0] if same else None
 
 
 def _phase(key: Text, node: Node, own: dict[str, Any], given: Given, variables: Sequence[str]) -> Phase:
@@ -105,6 +129,7 @@ def _phase(key: Text, node: Node, own: dict[str, Any], given: Given, variables: 
     env = given.defaults.get("env", ()) + (agent.env if agent else ()) + own.get("env", ())
     secrets = {*(agent.secrets if agent else ()), *own.get("secrets", ())}
     fields |= {"env": tuple(sorted(dict(env).items())), "secrets": tuple(sorted(secrets))}
+    fields["writable"] = (agent.writable if agent else ()) + fields.get("writable", ())
     _check_variables(key, node, own, fields, variables)
     fields |= {"condition": fields.pop("if", None), "frozen": own.get("frozen", ()) + given.frozen}
     about = own.get("doc") or own.get("prompt") or own.get("run") or ""
@@ -121,7 +146,7 @@ def _check_variables(
         node.at("secrets").wrong(f"`{name}` is in `secrets` and in the variables {whose}; remove one")
     for name in sorted({*dict(own.get("env", ()))} & {*variables}):
         node.at("env").wrong(f"`{name}` is in `env` and in `matrix` of phase `{key}`; rename one")
-    for work in ("if", "setup", "run"):
+    for work in ("if", "setup", "run", "proves"):
         braces = agents.BRACES.findall(text) if isinstance(text := fields.get(work), str) else ()
         for name in sorted({*braces} & {*variables}):
             node.at(work).wrong(f"`{work}` is for the shell, where `{{{name}}}` is `${name}`; write that")
@@ -134,6 +159,8 @@ def _check_work(key: Text, node: Node, own: Mapping[str, Any]) -> None:
     if "evidence" in own and "prompt" in own:
         said = "an agent's own report is not evidence; put the tests into a phase with `run`"
         node.at("evidence").wrong(said)
+    if "baseline" in own and "evidence" not in own:
+        node.at("baseline").wrong(f"phase `{key}` has no `evidence` to compare with its `baseline`; name it")
     for odd in ("agent", "model"):
         if odd in own and "run" in own:
             node.at(odd).wrong(f"`{odd}` is for a phase with a `prompt`, and `{key}` has `run`; remove it")

@@ -39,6 +39,8 @@ SYNONYMS = {
     "lock": ("concurrency", "mutex", "resource_group"),
     "outputs": ("artifacts", "generates", "targets"),
     "secrets": ("pass_env", "passenv"),
+    "writable": ("allow-write", "allow_write", "additionalDirectories"),
+    "network": ("internet", "allow_net"),
     "copy": ("files",),
     "keep": ("cache", "caches"),
     "setup": ("before_script", "install"),
@@ -101,6 +103,12 @@ def boolean(node: Node, key: str) -> bool:
     if not node.plain or str(node) not in ("true", "false"):
         node.wrong(f"`{key}` has to be `true` or `false`, not {node.shown}")
     return str(node) == "true"
+
+
+def choice(node: Node, key: str, *, of: tuple[str, ...]) -> str:
+    if not isinstance(node, Text) or node not in of:
+        node.wrong(f"`{key}` has to be {' or '.join(f'`{each}`' for each in of)}, not {node.shown}")
+    return str(node)
 
 
 def integer(node: Node, key: str, *, low: int, high: int) -> int:
@@ -182,6 +190,15 @@ def globs(
         if not is_inside(each.removeprefix("!")) or set(refused) & set(each):
             rule = f"no `..`, no `.git`{f', no `{refused}`' if refused else ''}"
             each.wrong(f"`{key}` has to be relative with {rule}, such as {like}, not {each.shown}")
+    return tuple(map(str, found))
+
+
+def outside(node: Node, key: str) -> tuple[str, ...]:
+    """Paths that are not in the workspace."""
+    found = texts(node, key)
+    for each in found:
+        if not re.match("~?/.", each) or ".." in each.split("/"):
+            each.wrong(f"`{key}` has to be absolute or below home, such as `~/.claude`, not {each.shown}")
     return tuple(map(str, found))
 
 
