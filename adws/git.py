@@ -90,6 +90,8 @@ class Repo:
     """`sha1` or `sha256`."""
     config: Pairs
     """The user's settings that decide how files look when they are checked out and captured."""
+    signing: Pairs
+    """The user's settings that say how they sign."""
     identity: tuple[str, str]
     """Name and e-mail for the one commit the user keeps."""
 
@@ -252,6 +254,7 @@ def open_repo(path: Path) -> Repo:
         config=tuple(
             (k, v) for k, v in said if k in _CHECKOUT_KEYS or k.startswith(("filter.", "lfs.", "remote."))
         ),
+        signing=tuple(pair for pair in said if pair[0].startswith(("gpg.", "user.signingkey"))),
         identity=(
             os.environ.get("GIT_AUTHOR_NAME") or known.get("user.name", "").strip() or "adws",
             os.environ.get("GIT_AUTHOR_EMAIL") or known.get("user.email", "").strip() or "adws@localhost",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adws import change, combine, git, phase, runs
+from adws import change, combine, git, phase, runs, seal
 from adws.model import Phase, Result, Status, closure
 from adws.runs import Run, State
 
@@ -31,11 +31,14 @@ class Merged:
     """Whether this call moved the branch; else everything was there already."""
 
 
-def perform(run: Run, wanted: Iterable[str]) -> Merged:
-    """Put the results of the wanted phases into one commit on the run's branch. Raises RefusedError."""
+def perform(run: Run, wanted: Iterable[str], told: Mapping[str, str]) -> Merged:
+    """Put the results of the wanted phases into one commit on the run's branch. Raises RefusedError.
+
+    `told` are the commits of results as those told them who recorded them.
+    """
     state = runs.load(run)
     phases = closure(run.pipeline, wanted)
-    if said := _forged(run, state, phases):
+    if said := seal.broken(run.repo, run.seal) or _forged(run, state, phases, told):
         raise RefusedError(said)
     if faults := [said for each in phases if (said := _fault(run, state, each))]:
         raise RefusedError("; ".join(faults))
@@ -61,12 +64,15 @@ def _fault(run: Run, state: State, each: Phase) -> str:
     return ""
 
 
-def _forged(run: Run, state: State, phases: Iterable[Phase]) -> str:
-    """What the records say of their bases and is not so; the rest of a record git itself holds together."""
+def _forged(run: Run, state: State, phases: Iterable[Phase], told: Mapping[str, str]) -> str:
+    """What the records say and is not so; the rest of a record git itself holds together."""
     results = [state.results[each.name] for each in phases if each.name in state.results]
     trees = runs.trees_of(run.repo, [state.base, *(result.base for result in results)])
     if trees[state.base] != state.base_tree:
         return f"the record of run {run.id} is inconsistent; start a new ADW_ID"
+    wrong = [r.phase for r in results if told.get(r.phase, r.commit) != r.commit]
+    if wrong:
+        return f"the record of phase `{wrong[0]}` is not the one that was made; it was put back, start again"
     wrong = [result.phase for result in results if trees[result.base] != result.base_tree]
     return f"the record of phase `{wrong[0]}` is inconsistent; run it again" if wrong else ""
 
@@ -86,6 +92,7 @@ def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str) -> Merg
         _judge(run, state, phases, merged)
         commit = _commit(run, state, phases, merged, tree, tip or state.base)
         git.run("update-ref", f"{run.ref}/merge", commit, git_dir=run.repo.git_dir)
+        runs.check_whole(run.repo, commit, tip or state.base)  # `git gc --prune=now` may have been faster
         try:
             _move(run, ref, commit, tip)
         except TimeoutError:
@@ -176,9 +183,13 @@ def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: st
         for what, value in (("NAME", name), ("EMAIL", email))
     }
     message = "\n".join(lines) + "\n"
-    return git.text(
-        "commit-tree", tree, "-p", parent, git_dir=run.repo.git_dir, env=who, stdin=message.encode()
-    )
+    sign = ("-S",) if run.pipeline.sign else ()
+    given = {"env": who, "stdin": message.encode(), "config": run.repo.signing}
+    try:
+        _, out = git.call("commit-tree", *sign, tree, "-p", parent, git_dir=run.repo.git_dir, **given)  # type: ignore[arg-type]
+    except git.GitError as error:
+        raise RefusedError(f"the commit was not made: {error}") from None
+    return out.decode().strip()
 
 
 def _line(result: Result) -> str:

@@ -20,7 +20,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -189,6 +189,19 @@ def record(run: Run, result: Result) -> Result:
     return dataclasses.replace(result, commit=commit)
 
 
+def put_back(run: Run, told: Mapping[str, str]) -> None:
+    """Undo what somebody else did to the results' refs; `told` are the commits that belong there."""
+    refs = {f"{run.ref}/{entry(name)}": commit for name, commit in told.items()}
+    there = _objects(run.repo, list(refs))
+    moves = [
+        f"update {ref} {commit}\n"
+        for (ref, commit), found in zip(refs.items(), there, strict=True)
+        if not found or found.oid != commit
+    ]
+    if moves:
+        git.run("update-ref", "--stdin", git_dir=run.repo.git_dir, stdin="".join(moves).encode())
+
+
 def pin(run: Run, result: Result) -> None:
     """Keep from `git gc --prune=now` what an attempt has so far. Raises GitError where that was faster.
 
@@ -343,7 +356,8 @@ def _message(record: _Object) -> dict[str, object]:
     if not isinstance(facts, dict) or not isinstance(facts.get("format"), int):
         return {}
     if facts["format"] > FORMAT:
-        raise UserError("the run was recorded by a newer adws; go on with that, or start a new ADW_ID")
+        what = f"recorded in format {facts['format']} by a newer adws, and this one reads {FORMAT}"
+        raise UserError(f"the run was {what}; update adws, or start a new ADW_ID")
     return facts
 
 

@@ -100,6 +100,8 @@ class Session:
         self.deadline = time.monotonic() + pipeline.timeout
         self.run: Run | None = None
         self.state: State | None = None
+        self.told: dict[str, str] = {}
+        """The commits of results, by phase, as they were when the run began or as the workers told since."""
         self.done: set[str] = set()
         """Tasks that ended since `state` was read."""
 
@@ -184,7 +186,7 @@ class _Action(BaseAction):  # type: ignore[misc]
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.task: object = None
+        self.task: Any = None
         self.out, self.err, self.result = "", "", None
         self.values: dict[str, Any] = {}
 
@@ -216,13 +218,13 @@ class PhaseAction(_Action):
     def perform(self, run: Run) -> str:
         result = phase.perform(run, self.phase)
         said = result.reason or str(result.fields.get("summary", ""))
-        self.values = {"verdict": str(result.status), "said": said}
+        self.values = {"verdict": str(result.status), "said": said, "commit": result.commit}
         return "" if self.phase.continue_on_error else result.reason
 
 
 class MergeAction(_Action):
     def perform(self, run: Run) -> str:
-        merged = merge.perform(run, self.session.wanted)
+        merged = merge.perform(run, self.session.wanted, self.task.values["told"])
         said = f"branch {merged.branch} has it all" if merged.commit else "no change, no commit"
         self.values = {
             "verdict": "passed",
@@ -268,6 +270,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             due |= new
             new = {need for name in new for need in tasks[name].task_dep} - due
         self.order = [name for name, task in tasks.items() if task.actions and name in due]
+        # of all that changes after the workers were forked, doit hands them only what a task itself holds
+        tasks["merge"].values["told"] = self.session.told
         for number in _STOPS:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGALRM, self._look_after_workers)
@@ -284,14 +288,19 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         runs.folder(repo, run.id)
         runs.begin(run, session.source, issue)
         session.run = run
+        session.told.update({name: known.commit for name, known in session.record(run).results.items()})
         self.console.begin(run, session.record(run))
 
     def execute_task(self, task: Any) -> None:
+        # whoever is stopped before they can tell may have recorded something all the same
+        self.session.told.pop(task.name, None)
         if task.actions:
             self.console.started(task.name)
 
     def add_success(self, task: Any) -> None:
         self.session.done.add(task.name)
+        if commit := task.values.get("commit"):
+            self.session.told[task.name] = commit
         if task.actions:
             self.console.ended(task.name, task.values["verdict"], task.values["said"])
 
@@ -324,6 +333,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             process.stop()  # what thread workers run; process workers are dead, and theirs with them
             self.session.state = None  # nobody told us of what they still recorded
         try:
+            runs.put_back(self.session.run, self.session.told)
             run, state = self.session.run, self.session.record(self.session.run)
             self.console.finish(run, state, self.order, self._again(), why)
         except (OSError, git.GitError, UserError) as error:

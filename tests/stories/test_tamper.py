@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.stories.test_resume import start
+from tests.zoo import wait_until
+
 TAMPERED = "the repository was tampered with: "
 
 
@@ -41,3 +44,66 @@ def test_what_decides_about_the_users_git_is_watched(project, deed: str, said: s
     assert TAMPERED in printed
     assert said in printed
     assert not p.git("branch", "--list", "adw/x")
+
+
+def test_the_user_may_go_on_working_meanwhile(project):
+    p = project("phases: {a: {run: 'echo a > a; sleep 1.5'}}")
+    p.git("branch", "old")
+    run = start(p, "ADW_ID=x")
+    wait_until((p.path / ".adws/runs/x/a/attempt-1/log").exists)
+    p.write("mine", "mine\n")
+    p.commit("mine")
+    p.git("commit", "--quiet", "--amend", "--message", "mine, reworded")
+    p.git("branch", "new")
+    p.git("checkout", "--quiet", "new")
+    p.git("push", "--quiet", "--set-upstream", ".", "new")
+    printed = run.communicate(timeout=60)[0]
+    assert run.returncode == 0, printed
+    assert p.git("show", "adw/x:a") == "a"
+
+
+def test_a_forged_record_of_another_phase_is_found_and_undone(project):
+    p = project()
+    forge = f"""cd {p.path}; old=$(git rev-parse refs/adws/x/a);
+      tree=$(git rev-parse HEAD:) base=$(git rev-parse $old^);
+      git log -1 --format=%B $old | git commit-tree $tree -p $base | xargs git update-ref refs/adws/x/a"""
+    p.write(
+        "pipeline.yaml",
+        f'version: 1\nphases: {{a: {{run: echo a > a}}, b: {{needs: a, run: "{forge}"}}}}\n',
+    )
+    p.commit("second")
+    said = p.doit("ADW_ID=x", status=1)
+    assert "the record of phase `a` is not the one that was made; it was put back, start again" in said
+    assert p.git("show", "refs/adws/x/a:a") == "a"
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "git config core.fsmonitor ./evil; git config filter.x.clean ./evil; echo '* filter=x' > .git/info/attributes",
+        "for hook in post-index-change reference-transaction pre-commit; do cp evil .git/hooks/$hook; done",
+        "git config include.path ../evil.inc; git config core.worktree /; git config core.bare true",
+        "rm -rf .git",
+        "rm -rf .git; git init -q .; git config core.fsmonitor ./evil",
+        "rm -rf .git; echo gitdir: /nowhere > .git",
+        "git stash -uq; git stash pop -q; git gc -q --prune=now; git checkout -qb x; git commit -qam evil",
+        "git update-index --assume-unchanged README.md; git update-index --skip-worktree a",
+        "echo /dev/null > .git/objects/info/alternates",
+        "touch .git/index.lock .git/HEAD.lock",
+        "git config core.excludesFile ./evil; echo '*' > .git/info/exclude",
+    ],
+)
+def test_nothing_that_a_phase_does_to_its_own_git_directory_reaches_ours(project, deed: str):
+    """Each of them ran the attacker's program, or lost the change, in a linked worktree."""
+    p = project(evil="#!/bin/sh\ntouch PWNED\n", a="old\n", attack=f"mkdir -p .git/hooks\n{deed}\n")
+    (p.path / "evil").chmod(0o755)
+    p.write("evil", f"#!/bin/sh\ntouch {p.path}/PWNED\ncat\n")
+    p.write(
+        "pipeline.yaml",
+        "version: 1\nphases: {a: {run: 'sh ./attack || true; echo a > a; echo b > b'}, c: {needs: a, run: echo c > c}}\n",
+    )
+    p.commit("second")
+    p.doit("ADW_ID=x")
+    assert (p.git("show", "adw/x:a"), p.git("show", "adw/x:b"), p.git("show", "adw/x:c")) == ("a", "b", "c")
+    assert not (p.path / "PWNED").exists()
+    assert p.git("status", "--porcelain") == ""
