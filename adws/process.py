@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from adws import secrets
+
 SUPERVISE = Path(__file__).with_name("supervise.py")
 SLACK = 2.0
 """Seconds that the supervisor may take beyond the grace period."""
@@ -81,12 +83,14 @@ def run(
     stdin: Path | None = None,
     grace: float = 10.0,
     keep: Sequence[int] = (),
+    hide: Sequence[bytes] = (),
 ) -> Outcome:
     """Run a command, with exactly this environment, until nothing of it is left.
 
     `timeout` and `grace` (between TERM and KILL) are seconds; its output goes to `log`, see `supervise.Log`.
     The supervisor holds the descriptors in `keep` (above 2) until nothing is left, even if this process is
     killed: so a file locked with flock stays locked. Unlock it by closing it; LOCK_UN would unlock both.
+    `hide` are the forms of secrets, see `secrets.forms`: neither the log nor the outcome shows them.
     """
     options = {
         "argv": list(argv),
@@ -96,6 +100,7 @@ def run(
         "timeout": timeout,
         "grace": grace,
         "keep": list(keep),
+        "hide": [form.decode("latin-1") for form in hide],
     }
     started = time.monotonic()
     try:
@@ -105,9 +110,11 @@ def run(
         return Outcome(reason=Reason.COULD_NOT_START, detail=f"the supervisor: {str(error.strerror).lower()}")
     last = said.strip().rpartition("\n")[2]
     if not last.startswith("{"):
-        return Outcome(reason=Reason.LOST, seconds=time.monotonic() - started, detail=last)
+        detail = secrets.redact_text(last, hide)
+        return Outcome(reason=Reason.LOST, seconds=time.monotonic() - started, detail=detail)
     fields = json.loads(last)
-    return Outcome(**fields | {"reason": Reason(fields["reason"])})
+    detail = secrets.redact_text(fields["detail"], hide)
+    return Outcome(**fields | {"reason": Reason(fields["reason"]), "detail": detail})
 
 
 @contextlib.contextmanager

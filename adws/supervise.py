@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import sys
@@ -28,7 +29,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # spelled out, because importing typing costs as well
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -92,10 +93,16 @@ def _guard(inner: int, proof: bool) -> None:
 
 
 def _supervise(
-    ends: dict[int, str], proof: bool, *, timeout: float, grace: float, **command: Any
+    ends: dict[int, str],
+    proof: bool,
+    *,
+    timeout: float,
+    grace: float,
+    hide: Sequence[str] = (),
+    **command: Any,
 ) -> dict[str, Any]:
     """Run the command until nothing of it is left. `ends`: descriptors that end it by hanging up, and why."""
-    log, wakeup = Log(sys.argv[1]), _wakeup()
+    log, wakeup = Log(sys.argv[1], [form.encode("latin-1") for form in hide]), _wakeup()
     try:
         leader, output = _start(**command)
     except (OSError, ValueError) as error:
@@ -115,6 +122,7 @@ def _supervise(
                 poller.unregister(fd)
                 run.end(ends[fd])
     _pump(output, log)  # what is still in the pipe, now that nobody can fill it
+    log.write(b"", last=True)
     return run.outcome | {"detail": "; ".join(filter(None, (run.detail, log.error)))}
 
 
@@ -293,20 +301,23 @@ class Log:
     """The output in a file of at most HEAD + 2 * TAIL bytes: the first, how many are left out, the newest.
 
     It is cut in place, so that it stays one file and `tail -f` goes on. An error ends the log, not the
-    command: a full disk must not leave it waiting at a full pipe.
+    command: a full disk must not leave it waiting at a full pipe. What is in `hide` is not in it, see `Veil`.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, hide: Sequence[bytes] = ()) -> None:
         self.size = self.total = 0
         self.error = ""
+        self.veil = Veil(hide) if hide else None
         try:
             self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         except OSError as error:
             self._give_up(error)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, last: bool = False) -> None:
         if self.error:
             return
+        if self.veil:
+            data = self.veil.show(data, last)
         try:
             if self.size + len(data) > HEAD + 2 * TAIL:
                 self._cut()
@@ -330,6 +341,44 @@ class Log:
 
     def _give_up(self, error: OSError) -> None:
         self.error = f"its log is incomplete: {str(error.strerror).lower()}"
+
+
+class Veil:
+    """Shows `***` for each of the `forms`, of 7 bytes or more, whatever pieces the output comes in.
+
+    `held` is what may be the beginning of one; it waits for the next piece. A private key has a thousand
+    forms; to look for each costs 20 ms per piece. But wherever one stands, one of the first four words in it
+    (four bytes each, one byte apart) is at a multiple of four: one pass says which can be there at all.
+    """
+
+    def __init__(self, forms: Sequence[bytes]) -> None:
+        self.forms, self.held = forms, b""
+        self.words: dict[int, list[bytes]] = {}
+        for form in forms:
+            for at in range(4):
+                self.words.setdefault(int.from_bytes(form[at : at + 4], sys.byteorder), []).append(form)
+
+    def show(self, piece: bytes, last: bool) -> bytes:
+        data = self.held + piece
+        end = len(data) if last else self._beginning(data, 0)
+        words = self.words.keys() & memoryview(data[: len(data) & ~3]).cast("I")
+        there = {form for word in words for form in self.words[word] if form in data}
+        longest_first = re.compile(b"|".join(map(re.escape, sorted(there, key=len, reverse=True))))
+        for match in longest_first.finditer(data) if there else ():
+            if match.start() < end < match.end():
+                end = self._beginning(data, match.end())
+        self.held = data[end:]
+        return longest_first.sub(b"***", data[:end]) if there else data[:end]
+
+    def _beginning(self, data: bytes, start: int) -> int:
+        """Where, from `start` on, something begins that may go on to be a form; the end if nothing does."""
+        end = len(data)
+        for form in self.forms:
+            at = data.find(form[:1], max(start, len(data) - len(form) + 1))
+            while 0 <= at < end and not form.startswith(data[at:]):
+                at = data.find(form[:1], at + 1)
+            end = at if 0 <= at < end else end
+        return end
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from adws import process
+from adws import process, secrets
 from adws.process import Outcome, Reason
 from tests.zoo import Zoo, kill, wait_until
 
@@ -140,6 +140,42 @@ def test_the_input_is_the_file_given_or_nothing(run, tmp_path):
     assert (tmp_path / "log").read_text() == "do it\nthe end\n"
     assert run("sh", "-c", "cat; echo the end").passed
     assert (tmp_path / "log").read_text() == "the end\n"
+
+
+SECRET = "hunter2/hunter2+"
+HIDE = secrets.forms([SECRET])
+
+
+@pytest.mark.parametrize(
+    ("script", "log"),
+    [
+        ('echo "key: $S."', "key: ***.\n"),
+        ('printf "${S%hunter2+}"; sleep 0.3; printf "hunter2+; the end"', "***; the end"),
+        ('printf "${S%hunter2+}"; sleep 0.3; printf hunter', "hunter2/hunter"),
+        ('printf "user:%s" "$S" | base64', "dXNlcjp***\n"),
+        ('set -x; test "$S"', "+ test ***\n"),
+        ('echo "$S" >&2; kill -KILL $$', "***\n"),
+    ],
+    ids=["plain", "in two writes", "only the beginning", "base64", "traced", "killed"],
+)
+def test_a_secret_is_not_in_the_log(run, tmp_path, script, log):
+    run("sh", "-c", script, env=ENV | {"S": SECRET}, hide=HIDE)
+    assert (tmp_path / "log").read_text() == log
+
+
+def test_a_secret_is_not_in_what_is_said_of_the_end(run, tmp_path, monkeypatch):
+    assert run(f"/bin/{SECRET}", hide=HIDE).text == "could not start `/bin/***`: no such file or directory"
+    gone = tmp_path / SECRET
+    assert run("true", cwd=gone, hide=HIDE).detail == f"`true`: {tmp_path}/***: no such file or directory"
+    monkeypatch.setattr(process, "SUPERVISE", tmp_path / "broken.py")
+    process.SUPERVISE.write_text(f"raise ValueError({SECRET!r})")
+    assert run("true", hide=HIDE).text == "the supervisor was killed; ValueError: ***"
+
+
+def test_a_secret_that_is_no_text_is_not_in_the_log(run, tmp_path):
+    value = "\udcff\udcfe\u00e9 secret"
+    run("sh", "-c", 'printf "<%s>" "$S"', env=ENV | {"S": value}, hide=secrets.forms([value]))
+    assert (tmp_path / "log").read_bytes() == b"<***>"
 
 
 @linux

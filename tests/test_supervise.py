@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,10 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adws import process, supervise
 from adws.process import Outcome, Reason
-from adws.supervise import HEAD, TAIL, Log, Run, Tree
+from adws.supervise import HEAD, TAIL, Log, Run, Tree, Veil
 from tests.zoo import KINDS, Zoo, kill, wait_until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can prove that nothing is left")
@@ -217,6 +221,77 @@ def test_a_flood_without_a_newline_costs_little_memory(zoo):
     assert int(kept.split()[-2]) <= 30 * 1024  # KiB
     assert kept[:HEAD] == bytes(HEAD)
     assert len(kept) <= HEAD + 2 * TAIL
+
+
+CHUNKS = st.sampled_from([b"a", b"b", b"ab", b"aab", b"aaaa", b"baaaaab"])  # so that forms begin in forms
+WORDS = st.lists(CHUNKS, min_size=1, max_size=12).map(b"".join)
+FORMS = st.sets(WORDS.filter(lambda word: len(word) >= 7), min_size=1).map(
+    lambda forms: sorted(forms, key=len, reverse=True)
+)
+FORMS_AND_PIECES = FORMS.flatmap(
+    lambda forms: st.tuples(
+        st.just(forms),
+        st.lists(st.one_of(st.sampled_from(forms), WORDS, st.just(b"c"))).map(b"".join).flatmap(cut_anywhere),
+    )
+)
+
+
+def cut_anywhere(whole: bytes) -> st.SearchStrategy[list[bytes]]:
+    cuts = st.lists(st.integers(0, len(whole))).map(sorted)
+    return cuts.map(lambda at: [whole[i:j] for i, j in itertools.pairwise([0, *at, len(whole)])])
+
+
+def shown(veil: Veil, pieces: list[bytes]) -> bytes:
+    return b"".join([*(veil.show(piece, last=False) for piece in pieces), veil.show(b"", last=True)])
+
+
+@given(FORMS_AND_PIECES)
+def test_what_is_hidden_does_not_show_however_the_output_is_cut_and_the_rest_does(example):
+    forms, pieces = example
+    whole = re.sub(b"|".join(forms), b"***", b"".join(pieces))
+    assert shown(Veil(forms), pieces) == whole
+    assert not any(form in whole for form in forms)
+
+
+@given(FORMS_AND_PIECES)
+def test_nothing_waits_but_what_may_go_on_to_be_hidden(example):
+    forms, pieces = example
+    veil = Veil(forms)
+    for piece in pieces:
+        veil.show(piece, last=False)
+        assert veil.held == b"" or any(form.startswith(veil.held) and form != veil.held for form in forms)
+
+
+def test_without_what_waits_a_cut_would_show_what_is_hidden(monkeypatch):
+    cut = [b"a secret, hun", b"ter2, and more"]
+    assert shown(Veil([b"hunter2"]), cut) == b"a secret, ***, and more"
+    monkeypatch.setattr(Veil, "_beginning", lambda self, data, start: len(data))
+    assert shown(Veil([b"hunter2"]), cut) == b"a secret, hunter2, and more"
+
+
+def test_a_log_shows_at_once_what_is_not_the_beginning_of_a_secret(tmp_path):
+    path = tmp_path / "log"
+    log = Log(str(path), [b"hunter2"])
+    for piece, then in (
+        (b"is it hun", b"is it "),
+        (b"ger? hunter", b"is it hunger? "),
+        (b"2\n", b"is it hunger? ***\n"),
+    ):
+        log.write(piece)
+        assert path.read_bytes() == then
+    log.write(b"hu")
+    log.write(b"", last=True)
+    assert path.read_bytes() == b"is it hunger? ***\nhu"
+
+
+def test_a_log_that_is_cut_short_shows_no_part_of_a_secret(tmp_path):
+    path = tmp_path / "log"
+    log = Log(str(path), [b"hunter2"])
+    for n in range(4 * (HEAD + 2 * TAIL) // 65536):
+        log.write((b"hunter2" * 65536)[n % 7 : n % 7 + 65536 - n % 5])
+    log.write(b"", last=True)
+    assert b"hunter2" not in path.read_bytes()
+    assert path.stat().st_size <= HEAD + 2 * TAIL
 
 
 @pytest.mark.parametrize(
