@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from adws import agents, change, checkout, contract, git, process, provision, runs, workspace
+from adws import agents, change, checkout, contract, git, process, provision, runs, secrets, workspace
 from adws.model import Command, Phase
 from adws.process import Outcome, Reason
 from adws.runs import Run, State
@@ -35,6 +37,11 @@ class Attempt:
     apart: list[str] = field(default_factory=list)
     """Paths in the checkout that are not its change."""
     furnished: bool = False
+
+    @cached_property
+    def hide(self) -> dict[str, tuple[bytes, ...]]:
+        """Its secrets, each with all the forms in which it may show."""
+        return {name: secrets.forms([os.environ[name]]) for name in self.phase.secrets if name in os.environ}
 
     @property
     def began(self) -> float:
@@ -71,6 +78,14 @@ class Attempt:
         if phase.setup and not made and (said := self._set_up(phase.setup)):
             return said
         self.furnished = True
+        return ""
+
+    def leak(self, tree: str) -> str:
+        """Which secret the change to `tree` shows, and where; what is in ADW_OUT shows none from now on."""
+        secrets.redact_files(self.place.out, secrets.together(self.hide.values()))
+        for name, forms in self.hide.items():
+            if path := change.shows(self.run.repo, self.base_tree, tree, forms):
+                return f"the value of secret `{name}` is in its change, in {secrets.redact_text(path, forms)}"
         return ""
 
     def capture(self) -> str:
@@ -114,6 +129,7 @@ class Attempt:
             timeout=min(phase.timeout, left),
             stdin=stdin,
             keep=place.locks,
+            hide=secrets.together(self.hide.values()),
         )
         if outcome.reason is Reason.TIMED_OUT and left < phase.timeout:
             limit = f"the run has reached its time limit of {self.run.pipeline.timeout:g} s"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adws import git, runs
+from adws import git, runs, secrets
 from adws.git import Repo
 from adws.model import Phase
 
@@ -36,6 +36,8 @@ TESTS = (
 LARGEST = 100 * 2**20
 """Bytes of one file; GitHub refuses larger ones, and hardly anybody means to commit one."""
 
+_PIECES = 64
+"""Files whose content is in memory at a time."""
 _GITLINK, _LINK = "160000", "120000"
 
 
@@ -93,6 +95,18 @@ def violation(repo: Repo, phase: Phase, base_tree: str, tree: str) -> str:
     if large := [f.path for f in _large(repo, changed) if f not in claimed]:
         size = f"more than {LARGEST >> 20} MiB"
         return f"left {some(large)} of {size}; put it into ADW_OUT, or name it in `writes`"
+    return ""
+
+
+def shows(repo: Repo, base_tree: str, tree: str, forms: Sequence[bytes]) -> str:
+    """The first path of the change that has one of these in its name or its content."""
+    changed = [f for f in files(repo, base_tree, tree) if f.mode != _GITLINK] if forms else []
+    for at in range(0, len(changed), _PIECES):
+        part = changed[at : at + _PIECES]
+        for file, there in zip(part, runs.objects(repo, [f.oid for f in part]), strict=True):
+            content = there.content if there else b""  # a deleted file has none
+            if secrets.found(file.path.encode(errors="surrogateescape") + b"\0" + content, forms):
+                return file.path
     return ""
 
 

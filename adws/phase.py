@@ -124,11 +124,13 @@ def _work(run: Run, state: State, phase: Phase, result: Result, folder: Path) ->
         if not wanted or said:
             return dataclasses.replace(result, status=Status.SKIPPED, reason=said)
         faults, out = [work.execute()], work.place.out
-        fields, said = contract.fields(out / "result.json")
         try:
-            result = dataclasses.replace(_capture(run, work, result), fields=fields)
+            result = _capture(run, work, result)
         except git.GitError as error:
             return dataclasses.replace(result, reason=f"left what cannot be captured: {error}")
+        faults.append(result.reason)
+        fields, said = contract.fields(out / "result.json")
+        result = dataclasses.replace(result, fields=fields)
         faults += [change.violation(run.repo, phase, result.base_tree, result.tree), said, _evidence(work)]
         faults += [seal.broken(run.repo, run.seal)]
         workspace.export(run.repo, work.place, result.out, folder / "out")
@@ -146,7 +148,10 @@ def _capture(run: Run, work: Attempt, result: Result) -> Result:
     """What it left, safe from everybody. Raises GitError where that is more than git can hold."""
     for left in reversed(range(_TRIES)):
         try:
-            tree, out = work.capture(), workspace.capture_out(run.repo, work.place)
+            tree = work.capture()
+            if leak := work.leak(tree):
+                return dataclasses.replace(result, reason=f"{leak}; nothing of it was kept")
+            out = workspace.capture_out(run.repo, work.place)
             found = dataclasses.replace(result, tree=tree, out=out)
             if (tree, out) != (result.base_tree, run.repo.empty_tree):
                 runs.pin(run, found)

@@ -164,7 +164,7 @@ def _find(run: Run, names: Iterable[str]) -> State | None:
     """In one question to git, for exactly these refs: listing a directory of refs reads every one in it."""
     refs = {name: f"{run.ref}/{entry(name)}" for name in names}
     asked = [f"{run.ref}/run", f"{run.ref}/run:issue.md", f"{run.ref}/merge", *refs.values()]
-    about, issue, merged, *records = _objects(run.repo, asked)
+    about, issue, merged, *records = objects(run.repo, asked)
     facts = _message(about) if about else {}
     if not about or not facts or not issue:
         return None
@@ -192,7 +192,7 @@ def record(run: Run, result: Result) -> Result:
 def put_back(run: Run, told: Mapping[str, str]) -> None:
     """Undo what somebody else did to the results' refs; `told` are the commits that belong there."""
     refs = {f"{run.ref}/{entry(name)}": commit for name, commit in told.items()}
-    there = _objects(run.repo, list(refs))
+    there = objects(run.repo, list(refs))
     moves = [
         f"update {ref} {commit}\n"
         for (ref, commit), found in zip(refs.items(), there, strict=True)
@@ -256,7 +256,7 @@ def tree_of(repo: Repo, commit: str) -> str:
 def trees_of(repo: Repo, commits: Iterable[str]) -> dict[str, str]:
     """Each commit's tree, in one question; empty where there is none."""
     asked = list(commits)
-    found = _objects(repo, [f"{commit}^0" for commit in asked])
+    found = objects(repo, [f"{commit}^0" for commit in asked])
     return {commit: "".join(f.header("tree")) if f else "" for commit, f in zip(asked, found, strict=True)}
 
 
@@ -282,7 +282,7 @@ def new_attempt(run: Run, state: State, phase: str) -> tuple[int, Path]:
     taken = [int(p.name[8:]) for p in place.glob("attempt-*") if p.name[8:].isdecimal()]
     last = state.results[phase].attempt if phase in state.results else 0
     number = max([last, *taken]) + 1
-    while not last and any(_objects(run.repo, [f"{run.ref}/attempt/{entry(phase)}/{number}"])):
+    while not last and any(objects(run.repo, [f"{run.ref}/attempt/{entry(phase)}/{number}"])):
         number += 1  # somebody deleted the result and the folder
     path = place / f"attempt-{number}"
     path.mkdir()
@@ -322,7 +322,7 @@ def _title(issue: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class _Object:
+class Object:
     """What a ref leads to; of a commit its first lines as well."""
 
     oid: str
@@ -333,20 +333,20 @@ class _Object:
         return [value for key, _, value in (line.partition(" ") for line in lines) if key == name]
 
 
-def _objects(repo: Repo, names: Sequence[str]) -> list[_Object | None]:
+def objects(repo: Repo, names: Sequence[str]) -> list[Object | None]:
     """What is there under each of these names, in one question."""
     asked = "".join(f"{name}\n" for name in names).encode()
     out = io.BytesIO(git.run("cat-file", "--batch", "--buffer", git_dir=repo.git_dir, stdin=asked))
-    found: list[_Object | None] = []
+    found: list[Object | None] = []
     for _ in names:
         oid, *about = out.readline().decode(errors="replace").split()
         there = len(about) == 2
-        found.append(_Object(oid, out.read(int(about[1]))) if there else None)
+        found.append(Object(oid, out.read(int(about[1]))) if there else None)
         out.read(there)  # the line's end behind the content
     return found
 
 
-def _message(record: _Object) -> dict[str, object]:
+def _message(record: Object) -> dict[str, object]:
     """The facts in a record's message, empty where it is not ours. A newer format is refused, not guessed."""
     _, _, message = record.content.partition(b"\n\n")
     try:
@@ -361,7 +361,7 @@ def _message(record: _Object) -> dict[str, object]:
     return facts
 
 
-def _result(name: str, record: _Object) -> Result | None:
+def _result(name: str, record: Object) -> Result | None:
     facts = _message(record)
     facts.pop("format", None)
     try:

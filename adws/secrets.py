@@ -36,8 +36,7 @@ def forms(values: Iterable[str]) -> tuple[bytes, ...]:
     same for each line of it, without the white space around. Values and lines below `SHORTEST` have none.
     """
     texts = {line.strip() for value in values for line in (value, *value.splitlines())}
-    found = {form for text in texts if len(text) >= SHORTEST for form in _forms(text)}
-    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+    return together(_forms(text) for text in texts if len(text) >= SHORTEST)
 
 
 def _forms(text: str) -> Iterator[bytes]:
@@ -54,6 +53,11 @@ def _forms(text: str) -> Iterator[bytes]:
             code = encode(bytes(before) + raw)[(8 * before + 5) // 6 : 8 * (before + len(raw)) // 6]
             yield code
             yield from (code[at : at + _WRAPPED] for at in range(0, len(code) - _WRAPPED + 1, _WRAPPED))
+
+
+def together(found: Iterable[Iterable[bytes]]) -> tuple[bytes, ...]:
+    """The forms of several, in the order of `forms`."""
+    return tuple(sorted({form for forms in found for form in forms}, key=lambda form: (-len(form), form)))
 
 
 def found(data: bytes, forms: Iterable[bytes]) -> bool:

@@ -85,7 +85,7 @@ def test_a_fix_is_red_before_and_green_after(project, work: str, said: str):
         ("mkdir d; ln -s ../../x d/p", "left a link out of the repository: d/p; link to a relative path inside"),
         ("ln -s .git/config p", "left a link out of the repository: p; link to a relative path inside"),
         ("truncate -s 101M p", "left p of more than 100 MiB; put it into ADW_OUT, or name it in `writes`"),
-        ("git init -q n; git -C n -c user.name=a commit -q --allow-empty -m x", "left a git repository in n; its files would be lost: remove its .git"),
+        ("git init -q n; git -C n -c user.name=a -c user.email=a commit -q --allow-empty -m x", "left a git repository in n; its files would be lost: remove its .git"),
         ("git init -q n; touch n/f", "left what cannot be captured: "),
         ("git mv README.md keep", "changed README.md and 1 more, outside its `writes`"),
         ("chmod +x README.md", "changed README.md, outside its `writes`"),
@@ -94,7 +94,7 @@ def test_a_fix_is_red_before_and_green_after(project, work: str, said: str):
     ],
 )  # fmt: skip
 def test_a_change_that_leads_away_is_refused(project, work: str, said: str):
-    p = project(f"phases: {{a: {{run: '{work}', writes: ["?", d/**, n/**]}}}}")
+    p = project(f"phases: {{a: {{run: \"{work}\", writes: ['?', d/**, n/**]}}}}")
     assert f"a: failed: {said}" in p.doit("ADW_ID=x", status=1)
 
 
