@@ -156,17 +156,36 @@ def fast_forward(checkout: Path, commit: str, lock: int) -> None:
     lock: two of these at once corrupt the index.
     """
     args = ("merge", "--ff-only", "--no-autostash", "--no-overwrite-ignore", "--quiet", commit)
-    status, _, err = _execute(args, _theirs(), str(checkout), pass_fds=(lock,))
-    if status:
-        raise GitError("merge", status, err)
+    _in_checkout(checkout, *args, keep=(lock,))
+
+
+def take_over(checkout: Path, commit: str) -> None:
+    """Stage those files of the commit that a killed `fast_forward` already put there, be it in part."""
+    names = _in_checkout(checkout, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=d", "HEAD", commit)
+    ours = [name for name in names.split(b"\0") if name and _is_begun(checkout, commit, os.fsdecode(name))]
+    if ours:
+        args = ("--literal-pathspecs", "restore", "--staged", "--worktree", f"--source={commit}")
+        listing = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        _in_checkout(checkout, *args, *listing, stdin=b"\0".join(ours))
+
+
+def _is_begun(checkout: Path, commit: str, name: str) -> bool:
+    """Whether the file is not there, or is the beginning of what it is in the commit: git just wrote it."""
+    path = checkout / name
+    if not os.path.lexists(path):
+        return True
+    content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+    return _in_checkout(checkout, "cat-file", "--filters", f"{commit}:{name}").startswith(content)
+
+
+def dir_of(checkout: Path) -> Path:
+    """Where git keeps the index and the HEAD of this checkout."""
+    return Path(_ask(checkout, "rev-parse", "--absolute-git-dir"))
 
 
 def untracked(checkout: Path, globs: Iterable[str]) -> list[str]:
     """What the user's checkout has and git does not, ignored or not; of a whole directory only its path."""
-    args = ("ls-files", "-z", "--others", "--directory", "--", *pathspecs(globs))
-    status, out, err = _execute(args, _theirs(), str(checkout))
-    if status:
-        raise GitError("ls-files", status, err)
+    out = _in_checkout(checkout, "ls-files", "-z", "--others", "--directory", "--", *pathspecs(globs))
     return [name.rstrip("/") for name in out.decode(errors="surrogateescape").split("\0") if name]
 
 
@@ -174,7 +193,14 @@ def submodule_dir(checkout: Path) -> Path | None:
     """Where git keeps the submodule that the user has checked out there, if they have."""
     if not os.path.lexists(checkout / ".git"):
         return None  # an empty directory: git would find what is around it
-    return Path(_ask(checkout, "rev-parse", "--absolute-git-dir"))
+    return dir_of(checkout)
+
+
+def _in_checkout(checkout: Path, *args: str, stdin: bytes = b"", keep: Sequence[int] = ()) -> bytes:
+    status, out, err = _execute(args, _theirs(), str(checkout), stdin, keep)
+    if status:
+        raise GitError(args[0], status, err)
+    return out
 
 
 def _theirs() -> dict[str, str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from adws import change, combine, git, phase, runs, seal
+from adws import branch, change, combine, git, phase, runs, seal
 from adws.model import Phase, Result, Status, closure
 from adws.runs import Run, State
 
@@ -78,43 +76,36 @@ def _forged(run: Run, state: State, phases: Iterable[Phase], told: Mapping[str, 
 
 
 def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str) -> Merged:
-    branch = run.pipeline.into.replace("{adw_id}", run.id)
-    ref = f"refs/heads/{branch}"
+    name = run.pipeline.into.replace("{adw_id}", run.id)
+    ref = f"refs/heads/{name}"
     for _ in range(_TRIES):
-        tip = _tip(run, ref)
+        tip = branch.tip(run.repo, ref)
         merged = (
-            combine.onto(run.repo, branch, _before(run, state, tip), runs.tree_of(run.repo, tip), tree)
+            combine.onto(run.repo, name, _before(run, state, tip), runs.tree_of(run.repo, tip), tree)
             if tip
             else tree
         )
         if merged == runs.tree_of(run.repo, tip or state.base):
-            return Merged(branch=branch, commit=tip, moved=False)
+            return Merged(branch=name, commit=tip, moved=False)
         _judge(run, state, phases, merged)
         commit = _commit(run, state, phases, merged, tree, tip or state.base)
         git.run("update-ref", f"{run.ref}/merge", commit, git_dir=run.repo.git_dir)
         runs.check_whole(run.repo, commit, tip or state.base)  # `git gc --prune=now` may have been faster
         try:
-            _move(run, ref, commit, tip)
+            branch.move(run, ref, commit, tip)
         except TimeoutError:
             raise RefusedError("another run moved branches until this run's time limit") from None
         except git.GitError as error:
-            if _tip(run, ref) == tip:
+            if branch.tip(run.repo, ref) == tip:
                 raise RefusedError(
-                    f"branch `{branch}` was not moved: {error}; the commit is kept: {commit}"
+                    f"branch `{name}` was not moved: {error}; the commit is kept: {commit}"
                 ) from None
         else:
-            return Merged(branch=branch, commit=commit, moved=True)
+            return Merged(branch=name, commit=commit, moved=True)
         time.sleep(0.1)
     raise RefusedError(
-        f"branch `{branch}` moved {_TRIES} times while we merged; it is now at {_tip(run, ref)}"
+        f"branch `{name}` moved {_TRIES} times while we merged; it is now at {branch.tip(run.repo, ref)}"
     )
-
-
-def _tip(run: Run, ref: str) -> str:
-    _, out = git.call(
-        "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", git_dir=run.repo.git_dir, ok=(0, 1)
-    )
-    return out.decode().strip()
 
 
 def _before(run: Run, state: State, tip: str) -> str:
@@ -142,28 +133,6 @@ def _judge(run: Run, state: State, phases: Sequence[Phase], tree: str) -> None:
             raise RefusedError(
                 f"phase `{each.name}` passed alone, but on the merged tree it {said}; its log is {log}"
             )
-
-
-def _move(run: Run, ref: str, commit: str, tip: str) -> None:
-    """Compare and swap: from `tip` to `commit` or not at all. Raises GitError, also when late."""
-    with runs.exclusive(run.repo, "merge", run.deadline) as lock:
-        if run.id in ref:
-            # a lock on this run's own branch was left by a git that was killed: we hold the run
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                (run.repo.git_dir / f"{ref}.lock").unlink()
-        shape = "--format=%(refname)%00%(symref)%00%(worktreepath)"
-        lines = git.run("for-each-ref", shape, ref, git_dir=run.repo.git_dir).decode(errors="surrogateescape")
-        # the pattern also matches what lies below a folder of that name
-        found = [line.split("\0") for line in lines.split("\n") if line.startswith(f"{ref}\0")]
-        _, symref, checkout = found[0] if found else ("", "", "")
-        if symref:
-            raise git.GitError("update-ref", 1, f"it is only another name of {symref}")
-        if checkout:
-            git.fast_forward(Path(checkout), commit, lock)
-            if _tip(run, ref) != commit:
-                raise git.GitError("merge", 1, f"{checkout} has another branch checked out by now")
-        else:
-            git.run("update-ref", "-m", f"adws {run.id}", ref, commit, tip, git_dir=run.repo.git_dir)
 
 
 def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: str, parent: str) -> str:

@@ -34,7 +34,7 @@ from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskError, TaskFailed, UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from adws import call, git, merge, phase, process, runs, seal
+from adws import branch, call, git, merge, phase, process, runs, seal
 from adws.call import Call
 from adws.errors import UNUSABLE, UserError
 from adws.model import Phase, Pipeline, closure
@@ -285,6 +285,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         run = session.open(repo)
         issue = call.read_issue(session.call)
         self.holding.enter_context(runs.lock(repo, run.id))
+        branch.recover(repo)
         runs.folder(repo, run.id)
         runs.begin(run, session.source, issue)
         session.run = run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 TWO = "phases: {build: {run: echo b > b}, test: {needs: build, run: test -e $HOME/ok}}"
@@ -241,3 +243,36 @@ def test_a_lock_that_a_killed_git_left_on_our_branch_is_no_obstacle(project):
     (p.path / ".git/refs/heads/adw").mkdir()
     (p.path / ".git/refs/heads/adw/x.lock").touch()
     p.doit("sdlc", "ADW_ID=x")
+
+
+@pytest.mark.parametrize(
+    ("call", "at"),
+    [
+        *(("unlink", at) for at in (1, 2, 3)),
+        *(("write", at) for at in (1, 2, 3, 4, 5, 6, 7)),
+        *(("rename", at) for at in (1, 2, 3)),
+        ("mkdir", 1),
+    ],
+)
+def test_a_git_that_is_killed_while_it_moves_a_checkout_is_no_obstacle(project, call: str, at: int):
+    """strace kills it at its n-th call of that kind, and our process is killed as well."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace: apt install strace")
+    phases = "a: {run: 'mkdir d; for i in 1 2 3; do echo new > d/$i; done; echo new > README.md; rm gone'}"
+    p = project(f"phases: {{{phases}}}\nmerge: {{into: main}}", gone="gone\n")
+    fake = p.path.parent / "bin" / "git"
+    fake.parent.mkdir()
+    kill = f"strace -f -qq -o /dev/null -e trace={call} -e inject={call}:signal=KILL:when={at}"
+    fake.write_text(
+        f'#!/bin/sh\n[ "$1" = merge ] || exec {shutil.which("git")} "$@"\n'
+        f'{kill} {shutil.which("git")} "$@"\nkill -9 $PPID\n'
+    )
+    fake.chmod(0o755)
+    p.doit("-n", "1", "ADW_ID=x", status=None, PATH=f"{fake.parent}:{p.env['PATH']}")
+    p.doit("ADW_ID=x")
+    assert p.git("status", "--porcelain") == ""
+    assert p.git("rev-list", "--count", "main") == "2"
+    assert p.tree("main")["d/3"] == "new"
+    assert not list((p.path / ".git").rglob("*.lock")) or all(
+        "adws" in str(f) for f in (p.path / ".git").rglob("*.lock")
+    )

@@ -1,0 +1,98 @@
+"""The one place where a branch moves: from what it was to one commit, or not at all.
+
+A branch that is checked out moves with its files, and git may be killed half-way through that. So what it is
+about to do is written down before; whoever comes next, of any run, brings it to its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from adws import git, runs
+from adws.git import Repo
+from adws.runs import Run
+
+_GIT_LOCKS = ("index.lock", "HEAD.lock", "ORIG_HEAD.lock")
+
+
+def tip(repo: Repo, ref: str) -> str:
+    """The commit it is at; empty where it is not there."""
+    asked = ("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    return git.call(*asked, git_dir=repo.git_dir, ok=(0, 1))[1].decode().strip()
+
+
+def move(run: Run, ref: str, commit: str, old: str) -> None:
+    """Compare and swap: from `old` to `commit`. Raises GitError, and TimeoutError at the run's deadline."""
+    repo = run.repo
+    with runs.exclusive(repo, "merge", run.deadline) as lock:
+        _finish(repo, lock)
+        if run.id in ref:
+            # a lock on this run's own branch was left by a git that was killed: we hold the run
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                (repo.git_dir / f"{ref}.lock").unlink()
+        symref, checkout = _about(repo, ref)
+        if symref:
+            raise git.GitError("update-ref", 1, f"it is only another name of {symref}")
+        if checkout:
+            _forward(repo, lock, Path(checkout), ref, commit)
+        else:
+            git.run("update-ref", "-m", f"adws {run.id}", ref, commit, old, git_dir=repo.git_dir)
+
+
+def _about(repo: Repo, ref: str) -> tuple[str, str]:
+    """What it is only another name of, and where it is checked out; both mostly empty."""
+    shape = "--format=%(refname)%00%(symref)%00%(worktreepath)"
+    lines = git.run("for-each-ref", shape, ref, git_dir=repo.git_dir).decode(errors="surrogateescape")
+    # the pattern also matches what lies below a folder of that name
+    found = [line.split("\0") for line in lines.split("\n") if line.startswith(f"{ref}\0")]
+    return (found[0][1], found[0][2]) if found else ("", "")
+
+
+def recover(repo: Repo) -> None:
+    """Bring to its end what a git that was killed has begun; where somebody is at it, they will."""
+    if _journal(repo).exists():
+        with contextlib.suppress(TimeoutError), runs.exclusive(repo, "merge", 0.0) as lock:
+            _finish(repo, lock)
+
+
+def _forward(repo: Repo, lock: int, checkout: Path, ref: str, commit: str) -> None:
+    about = {"checkout": str(checkout), "ref": ref, "commit": commit}
+    with _journal(repo).open("w", encoding="utf-8") as file:
+        json.dump(about, file)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        git.fast_forward(checkout, commit, lock)
+    finally:
+        _journal(repo).unlink()
+    if tip(repo, ref) != commit:
+        raise git.GitError("merge", 1, f"{checkout} has another branch checked out by now")
+
+
+def _finish(repo: Repo, lock: int) -> None:
+    """We hold the lock, which git inherits: so if there is a journal, git was killed, and so were we."""
+    try:
+        about = json.loads(_journal(repo).read_bytes())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        about = None  # killed while writing it: git had not begun
+    if about and _about(repo, about["ref"])[1] == about["checkout"]:
+        checkout, since = Path(about["checkout"]), _journal(repo).stat().st_mtime
+        git_dir = git.dir_of(checkout)
+        for path in (*(git_dir / name for name in _GIT_LOCKS), repo.git_dir / f"{about['ref']}.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime >= since:
+                    path.unlink()
+        with contextlib.suppress(git.GitError):  # files of the user in the way: then the merge will say so
+            if tip(repo, about["ref"]) != about["commit"]:
+                git.take_over(checkout, about["commit"])
+                git.fast_forward(checkout, about["commit"], lock)
+    _journal(repo).unlink()
+
+
+def _journal(repo: Repo) -> Path:
+    return repo.git_dir / "adws" / ".merge.journal"
