@@ -5,13 +5,26 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from adws import agents, change, checkout, contract, git, process, provision, runs, secrets, workspace
+from adws import (
+    agents,
+    change,
+    checkout,
+    contract,
+    git,
+    process,
+    provision,
+    runs,
+    sandbox,
+    secrets,
+    workspace,
+)
 from adws.model import Command, Phase
 from adws.process import Outcome, Reason
 from adws.runs import Run, State
@@ -112,6 +125,20 @@ class Attempt:
         rule = "it may only make what git ignores or `keep` names"
         return f"`setup` changed {change.some(changed)}; {rule}" if changed else ""
 
+    def _boxed(self, argv: list[str], env: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+        place, phase = self.place, self.phase
+        python = (Path(sys.prefix), Path(sys.base_prefix), Path(agents.__file__).parents[1])
+        return sandbox.command(
+            argv,
+            env,
+            tree=place.tree,
+            out=place.out,
+            tmp=place.tmp,
+            readable=[Path.home(), place.home, self.run.repo.objects, *python],
+            writable=[Path(path).expanduser() for path in phase.writable],
+            network=phase.network,
+        )
+
     def call(self, command: Command, suffix: str, stdin: Path | None = None) -> Outcome:
         """Run one of its commands under the supervisor."""
         place, phase, left = self.place, self.phase, max(self.run.deadline - time.monotonic(), 0.0)
@@ -121,16 +148,23 @@ class Attempt:
             return Outcome(
                 reason=Reason.COULD_NOT_START, detail=f"in {phase.dir}: no such directory in its base"
             )
+        argv = agents.command(phase, command, adw_id=self.run.id, prompt=prompt, out=place.out)
+        env = contract.environment(self.run, phase, place, self.base)
+        log = self.log.with_name(self.log.name + suffix)
+        boxed = self.run.sandbox(phase) == "bwrap"
+        if boxed:
+            argv, env = self._boxed(argv, env)
         outcome = process.run(
-            agents.command(phase, command, adw_id=self.run.id, prompt=prompt, out=place.out),
+            argv,
             cwd=cwd,
-            env=contract.environment(self.run, phase, place, self.base),
-            log=self.log.with_name(self.log.name + suffix),
+            env=env,
+            log=log,
             timeout=min(phase.timeout, left),
             stdin=stdin,
             keep=place.locks,
             hide=secrets.together(self.hide.values()),
         )
+        outcome = sandbox.told(outcome, log) if boxed else outcome
         if outcome.reason is Reason.TIMED_OUT and left < phase.timeout:
             limit = f"the run has reached its time limit of {self.run.pipeline.timeout:g} s"
             return dataclasses.replace(outcome, detail=limit)

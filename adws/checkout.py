@@ -165,7 +165,7 @@ def remove(path: Path) -> None:
         if not Path(name).is_symlink():
             Path(name).chmod(0o700)
         if Path(name).is_dir() and not Path(name).is_symlink():
-            shutil.rmtree(name)
+            remove(Path(name))  # what is in it may be locked as well
         else:
             Path(name).unlink()
 

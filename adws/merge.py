@@ -165,6 +165,7 @@ def _line(result: Result) -> str:
     said = result.reason or str(result.fields.get("summary", ""))
     note = runs.printable(" ".join(said.split()))[:100]
     verdict = "failed, not merged" if result.status is Status.FAILED else result.status
-    return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.by}" + (
+    box = f" in {result.sandbox}" if result.sandbox != "none" else ""
+    return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.by}{box}" + (
         f": {note}" if note else ""
     )

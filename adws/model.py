@@ -159,8 +159,6 @@ class Result:
     """Who did it: `command`, or the agent and its model."""
     sandbox: str = "none"
     """What kept it in its workspace."""
-    notes: tuple[str, ...] = ()
-    """What a reader should know of it, and what is no failure."""
     fields: dict[str, Any] = field(default_factory=dict)
     """What its `result.json` says: `summary`, `findings`, ..."""
     commit: str = ""

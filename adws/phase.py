@@ -99,6 +99,7 @@ def _try(run: Run, state: State, phase: Phase) -> Result:
     by = f"{phase.agent.name} {phase.model or ''}".strip() if phase.agent else "command"
     result = Result(
         phase=phase.name, attempt=number, status=Status.PASSED, reason="", by=by, seconds=0.0, key="",
+        sandbox=run.sandbox(phase),
         base=state.base, base_tree=state.base_tree, tree=state.base_tree, out=run.repo.empty_tree,
     )  # fmt: skip
     try:

@@ -48,6 +48,12 @@ class Run:
     """The end of the whole run, in seconds of time.monotonic, which all processes of a machine share."""
     seal: Seal
     """How this call found the repository."""
+    bwrap: bool
+    """Whether bubblewrap can be used here, and somebody asks for it."""
+
+    def sandbox(self, phase: Phase) -> str:
+        """What keeps the phase in its workspace."""
+        return "bwrap" if self.bwrap and phase.sandbox != "none" else "none"
 
     @property
     def ref(self) -> str:

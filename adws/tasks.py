@@ -34,7 +34,7 @@ from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskError, TaskFailed, UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from adws import branch, call, git, merge, phase, process, runs, seal
+from adws import branch, call, git, merge, phase, process, runs, sandbox, seal
 from adws.call import Call
 from adws.errors import UNUSABLE, UserError
 from adws.model import Phase, Pipeline, closure
@@ -54,14 +54,14 @@ process.die_with_parent()
 
 def load(argv: Sequence[str]) -> Session:
     """The session for a command line: everything checked, nothing created yet."""
-    _open_standard_streams()
+    open_standard_streams()
     git.clean_environment()
     # doit changes into the folder of dodo.py; the user's paths are relative to where they stand
     asked = call.read(argv, Path(doit.get_initial_workdir() or Path.cwd()))
     return Session(asked, *call.read_pipeline(asked))
 
 
-def _open_standard_streams() -> None:
+def open_standard_streams() -> None:
     """Where the caller closed one of the first three, a lock or a pipe of ours would take its place."""
     for fd in range(3):
         try:
@@ -134,7 +134,19 @@ class Session:
             id=self.call.adw_id,
             deadline=self.deadline,
             seal=seal.take(repo),
+            bwrap=self._bwrap(),
         )
+
+    def _bwrap(self) -> bool:
+        """UserError where a phase insists on what is not to be had: nothing is weaker than it says."""
+        wanted = {phase.sandbox: phase.name for phase in self.pipeline.phases}
+        if wanted.keys() <= {"none"}:
+            return False
+        fault = sandbox.fault()
+        if fault and "bwrap" in wanted:
+            what = f"phase `{wanted['bwrap']}` has `sandbox: bwrap`, which cannot be used here"
+            raise UserError(f"{what}: {fault}")
+        return not fault
 
     def record(self, run: Run) -> State:
         """The run as recorded: read once, and then only what was done since."""

@@ -47,6 +47,11 @@ class Workspace:
         return self.home / "io" / "out"
 
     @property
+    def tmp(self) -> Path:
+        """What it finds as /tmp, in a sandbox."""
+        return self.home / "tmp"
+
+    @property
     def io(self) -> Path:
         """What the phase is handed besides the tree: issue, state, prompt, artifacts."""
         return self.home / "io"
@@ -124,8 +129,10 @@ def _free_slot(slots: Sequence[int], deadline: float) -> tuple[int, int]:
 
 
 def _prepare(repo: Repo, slot: int, home: Path, commit: str, locks: Iterable[int]) -> Workspace:
-    remove(home / "io")
+    for name in ("io", "tmp"):
+        remove(home / name)
     (home / "io" / "out").mkdir(parents=True)
+    (home / "tmp").mkdir(mode=0o700)
     own = Checkout(repo=repo, ours=home / "git", tree=home / "tree", commit=commit, locks=tuple(locks))
     return Workspace(slot=slot, home=home, checkout=own, modules=tuple(checkout.prepare(own)))
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
+from adws import sandbox
 from tests.stories.test_resume import start
 from tests.zoo import wait_until
 
@@ -107,3 +111,45 @@ def test_nothing_that_a_phase_does_to_its_own_git_directory_reaches_ours(project
     assert (p.git("show", "adw/x:a"), p.git("show", "adw/x:b"), p.git("show", "adw/x:c")) == ("a", "b", "c")
     assert not (p.path / "PWNED").exists()
     assert p.git("status", "--porcelain") == ""
+
+
+boxed = pytest.mark.skipif(bool(sandbox.fault()), reason=f"needs bubblewrap: {sandbox.fault()}")
+
+
+@boxed
+@pytest.mark.parametrize("kind", ["bwrap", "auto"])
+def test_in_the_sandbox_it_cannot_even_try(project, kind: str):
+    p = project()
+    deeds = f"! git -C {p.path} branch evil; ! touch {p.path}/f; ! touch ~/f; touch /tmp/f $ADW_OUT/f; git add -A; git log -1 > log"
+    p.write(
+        "pipeline.yaml",
+        f"version: 1\ndefaults: {{sandbox: {kind}}}\nphases: {{a: {{run: '{deeds}'}}, b: {{needs: a, sandbox: none, run: test ! -e /tmp/f}}}}\n",
+    )
+    p.commit("second")
+    p.doit("ADW_ID=x")
+    assert p.git("branch", "--list", "evil") == ""
+    assert "a: passed in" in p.git("log", "-1", "--format=%B", "adw/x")
+    assert "by command in bwrap" in p.git("log", "-1", "--format=%B", "adw/x")
+    assert json.loads(p.git("log", "-1", "--format=%b", "refs/adws/x/a"))["sandbox"] == "bwrap"
+    assert json.loads(p.git("log", "-1", "--format=%b", "refs/adws/x/b"))["sandbox"] == "none"
+
+
+@boxed
+def test_the_network_is_off_where_it_is_not_wanted(project):
+    look = "grep -c : /proc/net/dev > n || true"
+    p = project(f"defaults: {{sandbox: bwrap}}\nphases: {{a: {{run: '{look}', network: false}}}}")
+    p.doit("ADW_ID=x")
+    assert p.git("show", "adw/x:n") == "1"
+
+
+def test_a_sandbox_that_is_not_there_is_never_weaker(project):
+    p = project("phases: {a: {run: echo a > a, sandbox: bwrap}}")
+    bare = p.path.parent / "bare"
+    bare.mkdir()
+    for name in ("git", "sh"):
+        (bare / name).symlink_to(shutil.which(name))
+    said = "phase `a` has `sandbox: bwrap`, which cannot be used here: bwrap is not installed; on Debian and Ubuntu: sudo apt install bubblewrap\n"
+    assert p.doit("ADW_ID=x", status=3, PATH=str(bare)) == said
+    p.write("pipeline.yaml", (p.path / "pipeline.yaml").read_text().replace("bwrap", "auto"))
+    p.doit("ADW_ID=x", PATH=str(bare))
+    assert json.loads(p.git("log", "-1", "--format=%b", "refs/adws/x/a"))["sandbox"] == "none"
