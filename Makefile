@@ -66,6 +66,9 @@ bench: $(STAMP)  ## every figure of docs/benchmarks.md; takes about half an hour
 	@$(BIN)/python benchmarks/runners.py
 	@$(BIN)/python benchmarks/memory.py
 
+install-bubblewrap:  ## what the tests of the sandbox need, on Debian and Ubuntu
+	@sudo=; test "$$(id -u)" = 0 || sudo=sudo; $$sudo apt-get install -y -q bubblewrap
+
 clean:  ## remove what this Makefile made: .venv, .nox, .sample and caches
 	@rm -rf .venv .nox .sample .sample.tmp .coverage .coverage.* .hypothesis
 	@rm -rf __pycache__ .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -120,4 +123,4 @@ git:
 	  -c core.hooksPath=/dev/null commit -q -m 'Split a bill among friends'
 	@mv $@.tmp $@
 
-.PHONY: help setup venv git sdlc plan_build_test_review plan_build check test test-all test-matrix bench clean
+.PHONY: help setup venv git sdlc plan_build_test_review plan_build check test test-all test-matrix bench install-bubblewrap clean

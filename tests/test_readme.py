@@ -17,7 +17,13 @@ def example() -> str:
 
 def test_the_pipeline_in_the_readme_is_one():
     pipeline, _ = config.load(example().encode(), name="README.md", prompt_dirs=[TOP / "adws"])
-    assert [phase.name for phase in pipeline.phases[:4]] == ["build", "test:3.11", "test:3.12", "document"]
+    assert [phase.name for phase in pipeline.phases[:5]] == [
+        "build",
+        "before",
+        "test:3.11",
+        "test:3.12",
+        "document",
+    ]
     assert "scout" in [phase.name for phase in pipeline.phases]
 
 
