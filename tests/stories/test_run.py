@@ -122,6 +122,7 @@ phases:
             "ADW_SLOT",
             "ADW_STATE",
             "COMPOSE_PROJECT_NAME",
+            "GIT_COMMITTER_EMAIL",
         ),
         *("HOME", "LANG", "MINE", "PATH", "PWD", "TERM", "TMPDIR", "VIRTUAL_ENV", "SHLVL", "OLDPWD", "_"),
     }
