@@ -39,11 +39,12 @@ usage: adws [-n JOBS] [WORKFLOW | PHASE]... [ADW_ID=id] [ISSUE=path.md] [REPO=pa
   adws list                       the phases, the merge and the workflows
   adws help run                   all of doit's options
   adws clean --dry-run            what could be removed: merged runs, workspaces (adws clean --help)
+  adws verify HEAD                whether a merged commit is what its run's records make
 
 exit codes: 0 done, 1 a phase failed or the merge was refused, 2 an error while running,
 3 the call, the pipeline or the repository cannot be used, 129, 130, 143 stopped by HUP, INT, TERM
 """
-_BESIDE = {"clean": "adws.clean"}
+_BESIDE = {"clean": "adws.clean", "verify": "adws.verify"}
 """What doit has no part in. Each module's `main` takes the other words and returns the exit code."""
 
 

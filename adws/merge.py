@@ -36,9 +36,9 @@ def perform(run: Run, wanted: Iterable[str], told: Mapping[str, str]) -> Merged:
     """
     state = runs.load(run)
     phases = closure(run.pipeline, wanted)
-    if said := seal.broken(run.repo, run.seal) or _forged(run, state, phases, told):
+    if said := seal.broken(run.repo, run.seal) or forged(run, state, phases, told):
         raise RefusedError(said)
-    if faults := [said for each in phases if (said := _fault(run, state, each))]:
+    if faults := [said for each in phases if (said := fault(run, state, each))]:
         raise RefusedError("; ".join(faults))
     try:
         return _publish(run, state, phases, combine.fold(run, state, phases))
@@ -46,7 +46,7 @@ def perform(run: Run, wanted: Iterable[str], told: Mapping[str, str]) -> Merged:
         raise RefusedError(f"{conflict}; nothing was merged, both results are kept") from None
 
 
-def _fault(run: Run, state: State, each: Phase) -> str:
+def fault(run: Run, state: State, each: Phase) -> str:
     """Why the recorded result cannot be taken: by the record itself, not by what doit believes."""
     known = state.results.get(each.name)
     if known is None:
@@ -62,16 +62,19 @@ def _fault(run: Run, state: State, each: Phase) -> str:
     return ""
 
 
-def _forged(run: Run, state: State, phases: Iterable[Phase], told: Mapping[str, str]) -> str:
+def forged(run: Run, state: State, phases: Iterable[Phase], told: Mapping[str, str]) -> str:
     """What the records say and is not so; the rest of a record git itself holds together."""
     results = [state.results[each.name] for each in phases if each.name in state.results]
-    trees = runs.trees_of(run.repo, [state.base, *(result.base for result in results)])
+    outs = {result.phase: f"{result.commit}^2" for result in results}
+    asked = [state.base, *(result.base for result in results), *outs.values()]
+    trees = runs.trees_of(run.repo, asked)
     if trees[state.base] != state.base_tree:
         return f"the record of run {run.id} is inconsistent; start a new ADW_ID"
     wrong = [r.phase for r in results if told.get(r.phase, r.commit) != r.commit]
     if wrong:
         return f"the record of phase `{wrong[0]}` is not the one that was made; it was put back, start again"
-    wrong = [result.phase for result in results if trees[result.base] != result.base_tree]
+    wrong = [r.phase for r in results if trees[r.base] != r.base_tree]
+    wrong += [r.phase for r in results if (trees[outs[r.phase]] or run.repo.empty_tree) != r.out]
     return f"the record of phase `{wrong[0]}` is inconsistent; run it again" if wrong else ""
 
 
@@ -136,29 +139,29 @@ def _judge(run: Run, state: State, phases: Sequence[Phase], tree: str) -> None:
 
 
 def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: str, parent: str) -> str:
-    results = [state.results[each.name] for each in phases]
-    lines = [state.title, "", *map(_line, results), ""]
-    lines += [
-        f"Adws-Run: {run.id}",
-        f"Adws-Base: {state.base}",
-        f"Adws-Pipeline: sha256:{run.pipeline.digest}",
-    ]
-    lines += [f"Adws-Tree: {ours}"]
-    lines += [f"Adws-Phase: {r.phase} {r.status} {r.seconds:.1f}s {r.commit}" for r in results]
     name, email = run.repo.identity
     who = {
         f"GIT_{role}_{what}": value
         for role in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", name), ("EMAIL", email))
     }
-    message = "\n".join(lines) + "\n"
     sign = ("-S",) if run.pipeline.sign else ()
-    given = {"env": who, "stdin": message.encode(), "config": run.repo.signing}
+    given = {"env": who, "stdin": message(run, state, phases, ours).encode(), "config": run.repo.signing}
     try:
         _, out = git.call("commit-tree", *sign, tree, "-p", parent, git_dir=run.repo.git_dir, **given)  # type: ignore[arg-type]
     except git.GitError as error:
         raise RefusedError(f"the commit was not made: {error}") from None
     return out.decode().strip()
+
+
+def message(run: Run, state: State, phases: Sequence[Phase], tree: str) -> str:
+    """What the commit says; `tree` is what the run brings, before it is put onto the branch's tip."""
+    results = [state.results[each.name] for each in phases]
+    lines = [state.title, "", *map(_line, results), ""]
+    lines += [f"Adws-Run: {run.id}", f"Adws-Record: {state.record}", f"Adws-Base: {state.base}"]
+    lines += [f"Adws-Pipeline: sha256:{run.pipeline.digest}", f"Adws-Tree: {tree}"]
+    lines += [f"Adws-Phase: {r.phase} {r.status} {r.seconds:.1f}s {r.commit}" for r in results]
+    return "\n".join(lines) + "\n"
 
 
 def _line(result: Result) -> str:

@@ -1,6 +1,7 @@
 """The record of a run: hidden refs, keys, attempts and the run's lock. git is the only database.
 
-    refs/adws/<id>/run                    the run: base commit (its parent), issue and pipeline (its tree)
+    refs/adws/<id>/run                    the run: base commit (its parent), issue and pipeline (its tree);
+                                          where it was asked something else before, that is its second parent
     refs/adws/<id>/<phase>                its last attempt: the tree it left, on the commit it began from
     refs/adws/<id>/attempt/<phase>/<n>    every attempt
     refs/adws/<id>/merge                  the commit that was merged last
@@ -17,17 +18,19 @@ import fcntl
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adws import git
 from adws.errors import UserError
 from adws.git import Repo
-from adws.model import FORMAT, Phase, Pipeline, Result, Status, closure
+from adws.model import FORMAT, Agent, Phase, Pipeline, Result, Status, closure
 from adws.seal import Seal
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -64,6 +67,8 @@ class Run:
 class State:
     """How far a run has come: what it was asked, and the last result of each phase."""
 
+    record: str
+    """The commit that says what the run was asked."""
     base: str
     """The commit everything starts from."""
     base_tree: str
@@ -138,44 +143,76 @@ def begin(run: Run, source: bytes, issue: bytes | None) -> None:
     base, and the phases, whose keys hold the issue, are due again.
     """
     repo = run.repo
-    known = _find(run, ())
+    known = _find(run, f"{run.ref}/run", {})
     if known is None:
         _refuse_lookalike(run)
     issue = known.issue if known and issue is None else issue
     if issue is None:
         raise _unknown(run)
-    base = known.base if known else repo.head
-    blobs = {"issue.md": _blob(repo, issue), "pipeline.yaml": _blob(repo, source)}
-    listing = "".join(f"100644 blob {oid}\t{name}\n" for name, oid in blobs.items())
+    files = {"issue.md": issue, "pipeline.json": _definition(run.pipeline), "pipeline.yaml": source}
+    recorded = objects(repo, [f"{run.ref}/run:{name}" for name in files]) if known else []
+    if known and [each and each.content for each in recorded] == list(files.values()):
+        return
+    listing = "".join(f"100644 blob {_blob(repo, content)}\t{name}\n" for name, content in files.items())
     tree = git.text("mktree", git_dir=repo.git_dir, stdin=listing.encode())
-    facts = {
-        "format": FORMAT,
-        "base_tree": tree_of(repo, base),
-        "title": _title(issue),
-        "pipeline": run.pipeline.digest,
-    }
-    commit = _commit(repo, tree, [base], f"adws run {run.id}", facts)
+    base = known.base if known else repo.head
+    facts = {"format": FORMAT, "base_tree": tree_of(repo, base), "title": _title(issue)}
+    parents = [base, known.record] if known else [base]
+    commit = _commit(repo, tree, parents, f"adws run {run.id}", facts)
     git.run("update-ref", f"{run.ref}/run", commit, git_dir=repo.git_dir)
 
 
 def load(run: Run, names: Iterable[str] | None = None) -> State:
     """The run as recorded, with the results of the named phases or of all; UserError where there is none."""
-    state = _find(run, [phase.name for phase in run.pipeline.phases] if names is None else names)
+    wanted = [phase.name for phase in run.pipeline.phases] if names is None else names
+    state = _find(run, f"{run.ref}/run", {name: f"{run.ref}/{entry(name)}" for name in wanted})
     if state is None:
         raise _unknown(run)
     return state
 
 
-def _find(run: Run, names: Iterable[str]) -> State | None:
+def at(repo: Repo, adw_id: str, record: str, results: Mapping[str, str]) -> tuple[Run, State] | None:
+    """The run as these commits tell it, whatever its refs say; None where they do not tell of one."""
+    (content,) = objects(repo, [f"{record}:pipeline.json"])
+    try:
+        pipeline = json.loads(content.content if content else b"", object_hook=_noun)
+        run = Run(repo=repo, pipeline=pipeline, id=adw_id, deadline=math.inf, seal=Seal(), bwrap=False)
+    except (ValueError, TypeError):
+        return None
+    state = _find(run, record, results)
+    return (run, state) if state else None
+
+
+def _definition(pipeline: Pipeline) -> bytes:
+    return json.dumps(pipeline, default=_given, indent=1).encode()
+
+
+def _given(noun: Any) -> dict[str, object]:
+    """What is not as it is by default: a later version, with more that can be set, has the same keys."""
+    values = {field.name: (getattr(noun, field.name), field.default) for field in dataclasses.fields(noun)}
+    return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def _noun(said: dict[str, Any]) -> Pipeline | Phase | Agent:
+    """The way back from `_given`; TypeError where a newer version has more to say."""
+    kind = Pipeline if "phases" in said else Phase if "doc" in said else Agent
+    return kind(**{name: _frozen(value) for name, value in said.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _find(run: Run, run_record: str, refs: Mapping[str, str]) -> State | None:
     """In one question to git, for exactly these refs: listing a directory of refs reads every one in it."""
-    refs = {name: f"{run.ref}/{entry(name)}" for name in names}
-    asked = [f"{run.ref}/run", f"{run.ref}/run:issue.md", f"{run.ref}/merge", *refs.values()]
+    asked = [run_record, f"{run_record}:issue.md", f"{run.ref}/merge", *refs.values()]
     about, issue, merged, *records = objects(run.repo, asked)
     facts = _message(about) if about else {}
     if not about or not facts or not issue:
         return None
     results = {name: _result(name, record) for name, record in zip(refs, records, strict=True) if record}
     return State(
+        record=about.oid,
         base=about.header("parent")[0],
         base_tree=str(facts["base_tree"]),
         issue=issue.content,
@@ -243,7 +280,7 @@ def key(run: Run, state: State, phase: Phase, base_tree: str) -> str:
     outs = {name: (known.out, known.status) for name in upstream if (known := state.results.get(name))}
     issue = hashlib.sha256(state.issue).hexdigest()
     parts = [FORMAT, tree, phase, run.id, issue, outs]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=vars).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=_given).encode()).hexdigest()
 
 
 def join(repo: Repo, tree: str, parents: Iterable[str] = ()) -> str:

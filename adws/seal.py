@@ -27,10 +27,10 @@ _WATCHED = ("info/attributes", "info/exclude", "info/grafts", "objects/info/alte
 class Seal:
     """How a repository was when a run began."""
 
-    settings: Pairs
-    files: Pairs
+    settings: Pairs = ()
+    files: Pairs = ()
     """(path, digest) of hooks and of what else git obeys."""
-    refs: Pairs
+    refs: Pairs = ()
 
 
 def take(repo: Repo) -> Seal:

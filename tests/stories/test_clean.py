@@ -596,9 +596,7 @@ def test_an_option_that_doit_does_not_know_is_one_line(user, args, said):
     assert user().adws(*args, status=3) == f"{said}\n"
 
 
-@pytest.mark.parametrize(
-    "module", ["getopt", "doit.cmd_base", "yaml", "adws.report.console", "adws.clean"]
-)
+@pytest.mark.parametrize("module", ["getopt", "doit.cmd_base", "yaml", "adws.report.console", "adws.clean"])
 def test_ctrl_c_during_the_imports_is_silent(user, module):
     code = f"""
 import os, signal, sys
