@@ -110,6 +110,15 @@ class Attempt:
         outputs = self.phase.outputs
         return checkout.capture(self.place.checkout, apart=self.apart, outputs=outputs)
 
+    def warn(self) -> None:
+        """Say in the log what its change leaves out."""
+        if left := checkout.left_out(self.place.checkout, self.apart):
+            what = secrets.redact_text(change.some(left), secrets.together(self.hide.values()))
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(
+                    f"adws: warning: git ignores or cannot hold {what}; `outputs` can name what to keep\n"
+                )
+
     def put_away(self, tree: str) -> None:
         """Keep for the next use what is kept, unless the `tree` that it left has other lock files."""
         if self.furnished and self.key:

@@ -8,6 +8,7 @@ too, of what the user has of them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -90,6 +91,24 @@ def capture(checkout: Checkout, *, apart: Sequence[str] = (), outputs: Iterable[
         drop = ("--literal-pathspecs", "rm", "-r", "--cached", "--quiet", "--ignore-unmatch", *_FROM_STDIN)
         checkout.git(*drop, stdin="\0".join(apart))
     return checkout.git("write-tree")
+
+
+def left_out(checkout: Checkout, apart: Sequence[str] = ()) -> list[str]:
+    """What is there and a capture leaves out: what git ignores, and what it cannot hold, such as a FIFO."""
+    listed = checkout.git("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    ignored = (path for path in listed.split("\0") if path and path.rstrip("/") not in apart)
+    usual = tuple(f"/{name.lstrip('/')}" for name in _NEVER_CAPTURED)
+    special = (os.path.relpath(path, checkout.tree) for path in _special(checkout.tree))
+    return [*(path for path in ignored if not f"/{path}".endswith(usual)), *special]
+
+
+def _special(folder: Path) -> Iterator[str]:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _special(Path(entry.path)) if entry.name != ".git" else ()
+            elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
+                yield entry.path
 
 
 def is_as_prepared(checkout: Checkout) -> bool:

@@ -163,5 +163,6 @@ def _capture(run: Run, work: Attempt, result: Result) -> Result:
             work.place.checkout.git("read-tree", result.base_tree)  # else git takes it for stored already
         else:
             break
+    work.warn()
     work.put_away(tree)
     return found

@@ -202,3 +202,18 @@ phases:
         assert p.log(adw_id, "test") == "true\n"
     assert (p.path / ".adws/runs/x/test/attempt-1/log.setup").exists()
     assert not (p.path / ".adws/runs/y/test/attempt-1/log.setup").exists()
+
+
+def test_what_a_capture_leaves_out_is_told_in_the_log(project):
+    leave = "mkdir -p dist __pycache__ kept .venv; touch dist/a kept/b __pycache__/c d; mkfifo pipe"
+    p = project(
+        f"phases: {{a: {{run: '{leave}', outputs: kept/**, keep: {{.venv: README.md}}}}}}",
+        **{".gitignore": "dist/\nkept/\n.venv\n"},
+    )
+    p.doit("sdlc", "ADW_ID=x")
+    warning = "adws: warning: git ignores or cannot hold dist/ and 1 more; `outputs` can name what to keep\n"
+    assert p.log("x", "a").endswith(warning)
+    assert {"d", "kept/b"} <= set(p.tree("adw/x"))
+    p = project(f"phases: {{a: {{run: '{leave}; rm -r dist pipe', outputs: kept/**}}}}", name="second")
+    p.doit("sdlc", "ADW_ID=x")
+    assert "warning" not in p.log("x", "a")
