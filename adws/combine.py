@@ -90,6 +90,8 @@ def _three_way(repo: Repo, before: str, ours: str, theirs: str) -> str:
     options = ("--write-tree", "-z", "--name-only", "--no-messages")
     status, out = git.call("merge-tree", *options, *sides, git_dir=repo.git_dir, ok=(0, 1))
     tree, *paths = out.decode(errors="surrogateescape").rstrip("\0").split("\0")
+    if not tree:
+        raise git.GitError("merge-tree", status, "")  # it ends with 1 as well where a commit is not there
     if status == 1:
         raise _OverlapError(paths or ["an unnamed path"])
     return tree

@@ -41,7 +41,7 @@ def perform(run: Run, wanted: Iterable[str], told: Mapping[str, str]) -> Merged:
     if faults := [said for each in phases if (said := fault(run, state, each))]:
         raise RefusedError("; ".join(faults))
     try:
-        return _publish(run, state, phases, combine.fold(run, state, phases))
+        return runs.persist(run.repo, lambda: _publish(run, state, phases, combine.fold(run, state, phases)))
     except combine.ConflictError as conflict:
         raise RefusedError(f"{conflict}; nothing was merged, both results are kept") from None
 
@@ -150,6 +150,8 @@ def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: st
     try:
         _, out = git.call("commit-tree", *sign, tree, "-p", parent, git_dir=run.repo.git_dir, **given)  # type: ignore[arg-type]
     except git.GitError as error:
+        if not sign:
+            raise
         raise RefusedError(f"the commit was not made: {error}") from None
     return out.decode().strip()
 

@@ -14,9 +14,6 @@ from adws.process import Reason
 from adws.provision import MissingError
 from adws.runs import Run, State
 
-_TRIES, _PAUSE = 3, 0.3
-"""How often what a phase left is captured when `git gc` takes it away, and seconds in between."""
-
 
 def is_current(run: Run, state: State, phase: Phase) -> bool:
     """Whether the recorded result is one for exactly today's inputs, and no failure."""
@@ -103,16 +100,21 @@ def _try(run: Run, state: State, phase: Phase) -> Result:
         base=state.base, base_tree=state.base_tree, tree=state.base_tree, out=run.repo.empty_tree,
     )  # fmt: skip
     try:
-        base, tree = combine.base(run, state, phase)
-        key = runs.key(run, state, phase, tree)
-        result = dataclasses.replace(result, key=key, base=base, base_tree=tree, tree=tree)
-        if len(phase.needs) > 1:
-            runs.pin(run, result)  # the base is a commit that nothing else holds
+        result = runs.persist(run.repo, lambda: _based(run, state, phase, result))
         result = _work(run, state, phase, result, folder)
     except (combine.ConflictError, MissingError, TimeoutError) as error:
         result = dataclasses.replace(result, reason=str(error))
     status = Status.FAILED if result.reason else result.status
     return dataclasses.replace(result, status=status, seconds=round(time.monotonic() - started, 3))
+
+
+def _based(run: Run, state: State, phase: Phase, result: Result) -> Result:
+    base, tree = combine.base(run, state, phase)
+    key = runs.key(run, state, phase, tree)
+    result = dataclasses.replace(result, key=key, base=base, base_tree=tree, tree=tree)
+    if len(phase.needs) > 1:
+        runs.pin(run, result)  # the base is a commit that nothing else holds
+    return result
 
 
 def _work(run: Run, state: State, phase: Phase, result: Result, folder: Path) -> Result:
@@ -147,22 +149,19 @@ def _work(run: Run, state: State, phase: Phase, result: Result, folder: Path) ->
 
 def _capture(run: Run, work: Attempt, result: Result) -> Result:
     """What it left, safe from everybody. Raises GitError where that is more than git can hold."""
-    for left in reversed(range(_TRIES)):
-        try:
-            tree = work.capture()
-            if leak := work.leak(tree):
-                return dataclasses.replace(result, reason=f"{leak}; nothing of it was kept")
-            out = workspace.capture_out(run.repo, work.place)
-            found = dataclasses.replace(result, tree=tree, out=out)
-            if (tree, out) != (result.base_tree, run.repo.empty_tree):
-                runs.pin(run, found)
-        except git.GitError:
-            if not left:
-                raise
-            time.sleep(_PAUSE)  # it may be that somebody runs `git gc --prune=now`
-            work.place.checkout.git("read-tree", result.base_tree)  # else git takes it for stored already
-        else:
-            break
-    work.warn()
-    work.put_away(tree)
+
+    def left() -> Result:
+        tree = work.capture()
+        if leak := work.leak(tree):
+            return dataclasses.replace(result, reason=f"{leak}; nothing of it was kept")
+        found = dataclasses.replace(result, tree=tree, out=workspace.capture_out(run.repo, work.place))
+        if (tree, found.out) != (result.base_tree, run.repo.empty_tree):
+            runs.pin(run, found)
+        return found
+
+    # with the old index git would take what is gone for stored already
+    found = runs.persist(run.repo, left, lambda: work.place.checkout.git("read-tree", result.base_tree))
+    if not found.reason:
+        work.warn()
+        work.put_away(found.tree)
     return found

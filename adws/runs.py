@@ -20,12 +20,13 @@ import io
 import json
 import math
 import os
+import platform
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from adws import git
 from adws.errors import UserError
@@ -34,10 +35,17 @@ from adws.model import FORMAT, Agent, Phase, Pipeline, Result, Status, closure
 from adws.seal import Seal
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_TRIES, _PAUSE = 5, 0.2
+"""How often something is done that `git gc` spoils, and seconds in between."""
+_GC_LIMIT = 60.0
+"""Seconds to wait for a `git gc` to end."""
 _US = {"GIT_AUTHOR_NAME": "adws", "GIT_AUTHOR_EMAIL": "adws@localhost"} | {
     "GIT_COMMITTER_NAME": "adws",
     "GIT_COMMITTER_EMAIL": "adws@localhost",
 }
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +144,17 @@ def _locked(fd: int) -> bool:
     return True
 
 
+def persist(repo: Repo, work: Callable[[], T], between: Callable[[], object] = lambda: None) -> T:
+    """Do the work, again where git says no: what no ref holds yet is what `git gc --prune=now` takes away."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(git.GitError):
+            return work()
+        time.sleep(_PAUSE)
+        _await_gc(repo)
+        between()
+    return work()
+
+
 def begin(run: Run, source: bytes, issue: bytes | None) -> None:
     """Record the run to go on with, or a new one on the commit that is checked out.
 
@@ -151,15 +170,21 @@ def begin(run: Run, source: bytes, issue: bytes | None) -> None:
         raise _unknown(run)
     files = {"issue.md": issue, "pipeline.json": _definition(run.pipeline), "pipeline.yaml": source}
     recorded = objects(repo, [f"{run.ref}/run:{name}" for name in files]) if known else []
-    if known and [each and each.content for each in recorded] == list(files.values()):
-        return
+    if not known or [each and each.content for each in recorded] != list(files.values()):
+        persist(repo, lambda: _ask(run, known, files))
+
+
+def _ask(run: Run, known: State | None, files: Mapping[str, bytes]) -> None:
+    """Record what the run is asked."""
+    repo = run.repo
     listing = "".join(f"100644 blob {_blob(repo, content)}\t{name}\n" for name, content in files.items())
     tree = git.text("mktree", git_dir=repo.git_dir, stdin=listing.encode())
     base = known.base if known else repo.head
-    facts = {"format": FORMAT, "base_tree": tree_of(repo, base), "title": _title(issue)}
+    facts = {"format": FORMAT, "base_tree": tree_of(repo, base), "title": _title(files["issue.md"])}
     parents = [base, known.record] if known else [base]
     commit = _commit(repo, tree, parents, f"adws run {run.id}", facts)
     git.run("update-ref", f"{run.ref}/run", commit, git_dir=repo.git_dir)
+    check_whole(repo, commit, base)
 
 
 def load(run: Run, names: Iterable[str] | None = None) -> State:
@@ -224,11 +249,16 @@ def _find(run: Run, run_record: str, refs: Mapping[str, str]) -> State | None:
 
 def record(run: Run, result: Result) -> Result:
     """Keep an attempt: its tree as a commit on its base, its artifacts beside it. Returns it complete."""
+    return persist(run.repo, lambda: _record(run, result))
+
+
+def _record(run: Run, result: Result) -> Result:
     facts = {k: v for k, v in dataclasses.asdict(result).items() if k not in ("base", "commit", "tree")}
     commit = _on_base(run, result, {"format": FORMAT, **facts})
     name = entry(result.phase)
     moves = f"update {run.ref}/attempt/{name}/{result.attempt} {commit}\nupdate {run.ref}/{name} {commit}\n"
     git.run("update-ref", "--stdin", git_dir=run.repo.git_dir, stdin=moves.encode())
+    check_whole(run.repo, commit, result.base)
     return dataclasses.replace(result, commit=commit)
 
 
@@ -257,8 +287,29 @@ def pin(run: Run, result: Result) -> None:
 
 
 def check_whole(repo: Repo, commit: str, known: str) -> None:
-    """Raises GitError unless all objects of a commit are there, beyond those of the commit `known`."""
+    """Raises GitError unless all objects of a commit are there, beyond those of the commit `known`.
+
+    Call it when a ref holds the commit: a `git gc` that began before may not know of it, and is waited for.
+    """
+    _await_gc(repo)
     git.run("rev-list", "--objects", "--quiet", commit, "--not", known, git_dir=repo.git_dir)
+
+
+def _await_gc(repo: Repo) -> None:
+    for _ in range(round(_GC_LIMIT / _PAUSE)):
+        if not _collects(repo):
+            break
+        time.sleep(_PAUSE)
+
+
+def _collects(repo: Repo) -> bool:
+    """Whether a `git gc` is at work: it says so in gc.pid, with its pid and its machine."""
+    try:
+        pid, host = (repo.git_dir / "gc.pid").read_text().split()
+        os.kill(int(pid), 0)
+    except (OSError, ValueError):
+        return False
+    return host == platform.node()
 
 
 def _on_base(run: Run, result: Result, facts: dict[str, object]) -> str:

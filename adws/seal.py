@@ -9,6 +9,7 @@ is what the sandbox is for.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from adws.model import Pairs
 DOMAIN = "adws.invalid"
 """Where the committers of phases live; no real address ends in `.invalid` (RFC 2606)."""
 
+_LOOKS, _PAUSE = 10, 0.05
+"""How often a ref and its reflog may differ, and seconds in between, until it is no work in progress."""
 _WATCHED = ("info/attributes", "info/exclude", "info/grafts", "objects/info/alternates")
 
 
@@ -61,7 +64,7 @@ def _changed(repo: Repo, seal: Seal) -> str:
     if gone := sorted(ref for ref in were.keys() - are.keys() if ref != "refs/stash"):
         return f"{gone[0]}, which is gone"
     moved = (ref for ref, value in are.items() if were.get(ref) != value)
-    return next((ref for ref in moved if _is_foul(repo, ref, were.get(ref), are[ref])), "")
+    return next((ref for ref in moved if _is_foul(repo, ref, were.get(ref))), "")
 
 
 def _files(repo: Repo, hooks: str | None) -> Iterator[tuple[str, str]]:
@@ -81,13 +84,17 @@ def _refs(repo: Repo) -> Iterator[tuple[str, str]]:
             yield "HEAD", ref
 
 
-def _is_foul(repo: Repo, ref: str, before: str | None, after: str) -> bool:
+def _is_foul(repo: Repo, ref: str, before: str | None) -> bool:
     """Whether a phase moved the ref, or somebody did so behind git's back."""
     asked = ("log", "--walk-reflogs", "--format=%H %ge", "-100", ref, "--")
-    entries = [line.split(" ", 1) for line in git.text(*asked, git_dir=repo.git_dir).splitlines()]
-    if not entries:
-        return False  # the user's git keeps no reflog
-    if ref != "HEAD" and entries[0][0] != after:
+    for _ in range(_LOOKS):
+        entries = [line.split(" ", 1) for line in git.text(*asked, git_dir=repo.git_dir).splitlines()]
+        if not entries:
+            return False  # the user's git keeps no reflog
+        if ref == "HEAD" or entries[0][0] == git.text("rev-parse", ref, git_dir=repo.git_dir):
+            break
+        time.sleep(_PAUSE)  # git writes the reflog first, and somebody may be moving it right now
+    else:
         return True
     for oid, email in entries[: 1 if ref == "HEAD" else None]:
         if oid == before:
