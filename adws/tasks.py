@@ -357,6 +357,10 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if not self.code and not self.stopped and not set(self.order) & set(self.console.rows):
             print("nothing was run; name a phase or a workflow, and at least one process", file=sys.stderr)
             self.code = UNUSABLE
+        # at its end Python puts back what a signal does by default, but leaves alone what is ignored
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        for number in _STOPS:
+            signal.signal(number, signal.SIG_IGN)
         # the only way to set the exit code of a plain `doit`, and the end of a KeyboardInterrupt's traceback
         raise SystemExit(128 + self.stopped if self.stopped and not self.lost else self.code)
 
