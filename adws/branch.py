@@ -37,6 +37,9 @@ def move(run: Run, ref: str, commit: str, old: str) -> None:
         if symref:
             raise git.GitError("update-ref", 1, f"it is only another name of {symref}")
         if checkout:
+            if (stale := repo.git_dir / f"{ref}.lock").exists():
+                # git would move the files first, and only then find that it cannot move the branch
+                raise git.GitError("merge", 1, f"Unable to create '{stale}': File exists")
             _forward(repo, lock, Path(checkout), ref, commit)
         else:
             git.run("update-ref", "-m", f"adws {run.id}", ref, commit, old, git_dir=repo.git_dir)
@@ -80,7 +83,10 @@ def _finish(repo: Repo, lock: int) -> None:
         return
     except ValueError:
         about = None  # killed while writing it: git had not begun
-    if about and _about(repo, about["ref"])[1] == about["checkout"]:
+    ours = about and git.run(
+        "for-each-ref", "--points-at", about["commit"], "refs/adws/*/merge", git_dir=repo.git_dir
+    )
+    if about and ours and _about(repo, about["ref"])[1] == about["checkout"]:
         checkout, since = Path(about["checkout"]), _journal(repo).stat().st_mtime
         git_dir = git.dir_of(checkout)
         for path in (*(git_dir / name for name in _GIT_LOCKS), repo.git_dir / f"{about['ref']}.lock"):

@@ -40,7 +40,11 @@ class Call:
 def read(argv: Sequence[str], cwd: Path) -> Call:
     """The call that `argv` makes. UserError for an unknown variable or an id that cannot be used."""
     matches = [match for word in argv if (match := _GIVEN.fullmatch(word))]
-    given = {match[1]: match[2] for match in matches}
+    given: dict[str, str] = {}
+    for match in matches:
+        if given.setdefault(match[1], match[2]) != match[2]:
+            both = f"as `{given[match[1]]}` and as `{match[2]}`"
+            raise UserError(f"`{match[1]}` is given twice, {both}; leave one out")
     for name in given:
         if name not in VARIABLES:
             raise UserError(
@@ -92,14 +96,17 @@ def read_issue(call: Call) -> bytes | None:
             raise UserError(
                 f"issue {name} is not a file" if path.exists() else f"issue {name} does not exist"
             )
-        with path.open("rb") as file:
-            content = file.read(ISSUE_LIMIT + 1)
+        try:
+            with path.open("rb") as file:
+                content = file.read(ISSUE_LIMIT + 1)
+        except OSError as error:
+            raise UserError(f"issue {name} cannot be read: {error.strerror}") from None
     if len(content) > ISSUE_LIMIT:
         raise UserError(f"issue {name} is longer than 1 MiB; give the phases the part that matters")
     if b"\0" in content:
         raise UserError(f"issue {name} is a binary file; an issue is text")
     try:
-        if not content.decode().strip():
+        if not content.decode("utf-8-sig").strip():
             raise UserError(f"issue {name} is empty; write down what is to be done")
     except UnicodeDecodeError as error:
         raise UserError(f"issue {name} is not UTF-8 at byte {error.start}; save it as UTF-8") from None

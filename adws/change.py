@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adws import git, runs, secrets
+from adws.errors import printable
 from adws.git import Repo
 from adws.model import Phase
 
@@ -78,8 +79,6 @@ def violation(repo: Repo, phase: Phase, base_tree: str, tree: str) -> str:
         return "changed nothing, and a change is due" if phase.must_change else ""
     if links := [f.path for f in changed if f.mode == _GITLINK]:
         return f"left a git repository in {some(links)}; its files would be lost: remove its .git"
-    if away := [f.path for f in changed if f.mode == _LINK and _leads_away(repo, f)]:
-        return f"left a link out of the repository: {some(away)}; link to a relative path inside"
     if phase.writes is not None:
         allowed = set(files(repo, base_tree, tree, phase.writes)) if phase.writes else set()
         if outside := [f.path for f in changed if f not in allowed]:
@@ -92,6 +91,8 @@ def violation(repo: Repo, phase: Phase, base_tree: str, tree: str) -> str:
     claimed = set(files(repo, base_tree, tree, claims)) if claims else set()
     if ours := [f.path for f in files(repo, base_tree, tree, PROTECTED, icase=True) if f not in claimed]:
         return f"changed {some(ours)}, which is protected; name it in `writes` to allow it"
+    if away := [f.path for f in changed if f.mode == _LINK and _leads_away(repo, f)]:
+        return f"left a link out of the repository: {some(away)}; link to a relative path inside"
     if large := [f.path for f in _large(repo, changed) if f not in claimed]:
         size = f"more than {LARGEST >> 20} MiB"
         return f"left {some(large)} of {size}; put it into ADW_OUT, or name it in `writes`"
@@ -137,4 +138,4 @@ def _large(repo: Repo, changed: Sequence[File]) -> list[File]:
 def some(paths: Sequence[str]) -> str:
     """The first path, and how many more there are."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return runs.printable(paths[0]) + more
+    return printable(paths[0]) + more

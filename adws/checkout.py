@@ -8,13 +8,13 @@ too, of what the user has of them.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+import subprocess
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,9 @@ def prepare(checkout: Checkout) -> Iterator[Checkout]:
         yield module
         if module.commit:
             yield from prepare(module)
+        else:
+            remove(module.tree)  # what it had in an earlier use
+            module.tree.mkdir()
 
 
 def set_apart(checkout: Checkout, paths: Sequence[str]) -> None:
@@ -94,21 +97,27 @@ def capture(checkout: Checkout, *, apart: Sequence[str] = (), outputs: Iterable[
 
 
 def left_out(checkout: Checkout, apart: Sequence[str] = ()) -> list[str]:
-    """What is there and a capture leaves out: what git ignores, and what it cannot hold, such as a FIFO."""
+    """What is there and a capture leaves out: what git ignores, and what it cannot hold, such as a FIFO.
+
+    Raises OSError for a directory that cannot be read: of that git only warns.
+    """
     listed = checkout.git("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
-    ignored = (path for path in listed.split("\0") if path and path.rstrip("/") not in apart)
+    ignored = [path for path in listed.split("\0") if path and path.rstrip("/") not in apart]
     usual = tuple(f"/{name.lstrip('/')}" for name in _NEVER_CAPTURED)
-    special = (os.path.relpath(path, checkout.tree) for path in _special(checkout.tree))
+    skip = {checkout.tree / path for path in (*ignored, *apart, ".git")}
+    special = (os.path.relpath(path, checkout.tree) for path in _special(checkout.tree, skip))
     return [*(path for path in ignored if not f"/{path}".endswith(usual)), *special]
 
 
-def _special(folder: Path) -> Iterator[str]:
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _special(Path(entry.path)) if entry.name != ".git" else ()
-            elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
-                yield entry.path
+def _special(top: Path, skip: Collection[Path]) -> Iterator[str]:
+    folders = [top]  # a stack: directories may be nested deeper than Python calls may
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders += [Path(entry.path)] if Path(entry.path) not in skip else []
+                elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
+                    yield entry.path
 
 
 def is_as_prepared(checkout: Checkout) -> bool:
@@ -191,4 +200,7 @@ def remove(path: Path) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
-        shutil.rmtree(path, onerror=unlock)
+        try:
+            shutil.rmtree(path, onerror=unlock)
+        except RecursionError:  # before Python 3.13 it calls itself for each level
+            subprocess.run(["rm", "-rf", "--", path], check=False)

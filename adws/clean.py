@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from adws import call, git, runs, workspace
 from adws.checkout import remove
-from adws.errors import UserError, suggest
+from adws.errors import UserError, suggest, told
 from adws.git import Repo
 
 _OPTIONS = ("--older-than", "--unmerged", "--dry-run", "--help")
@@ -95,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
         except UserError as error:
             why = str(error)
         except (git.GitError, OSError) as error:  # such as what a container left to another user
-            code, why = 2, str(error)
+            code, why = 2, told(error) if isinstance(error, OSError) else str(error)
         print(f"kept {thing.what}: {why}" if why else f"{done[0]} {thing.what}")
         kept, freed = kept + bool(why), freed + [size] * (not why)
     print(f"{done[0]} {len(freed)}, {done[1]} {kept}, {done[2]} {sum(freed) / 1e6:.1f} MB")
@@ -132,10 +132,11 @@ def _read(argv: Sequence[str]) -> _Asked:
         options, words = parser.parse_known_args(argv)
     except argparse.ArgumentError as error:
         raise UserError(f"{error}; see adws clean --help") from None
-    asked = call.read(words, Path.cwd())
+    ids = [word for word in words if word.startswith("ADW_ID=")]
+    asked = call.read([*ids[:1], *(word for word in words if word not in ids)], Path.cwd())
     for word in asked.words:
         raise UserError(f"adws clean knows no `{word}`{suggest(word, _OPTIONS) or '; see adws clean --help'}")
-    given = [word.partition("=")[2] for word in words if word.startswith("ADW_ID=")]
+    given = [word.partition("=")[2] for word in ids]
     repo = [f"REPO={value}" for name, value in asked.given if name == "REPO"]
     return _Asked(
         ids=tuple(dict.fromkeys(given or filter(None, [os.environ.get("ADW_ID")]))),

@@ -113,6 +113,10 @@ def main() -> None:
 
 
 def _run(argv: list[str]) -> Any:
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        raise UserError("the directory you are in is gone; change into the repository") from None
     command = next((word for word in argv if "=" not in word), "")
     if command == "help" and argv[-1] in _BESIDE:
         command, argv = argv[-1], [argv[-1], "--help"]

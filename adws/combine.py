@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from adws import change, git, runs
+from adws.errors import printable
 from adws.git import Repo
 from adws.model import Phase, Result, Status, closure
 from adws.runs import Run, State
@@ -19,7 +20,7 @@ class ConflictError(Exception):
 
     def __init__(self, who: str, paths: Sequence[str]) -> None:
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-        super().__init__(f"{who} both changed {runs.printable(paths[0])}{more}")
+        super().__init__(f"{who} both changed {printable(paths[0])}{more}")
 
 
 class _OverlapError(Exception):

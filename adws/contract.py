@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def fields(path: Path) -> tuple[dict[str, Any], str]:
     if path.stat().st_size > _RESULT_LIMIT:
         return {}, f"left a result.json of more than {_RESULT_LIMIT} bytes"
     try:
-        said = json.loads(path.read_bytes())
+        said = json.loads(path.read_bytes(), parse_constant=_number, parse_float=_number)
     except (ValueError, RecursionError) as error:
         return {}, f"left a result.json that cannot be read: {error}"
     if not isinstance(said, dict):
@@ -77,6 +78,13 @@ def fields(path: Path) -> tuple[dict[str, Any], str]:
     if _deeper(said, _RESULT_DEPTH):
         return {}, f"left a result.json nested deeper than {_RESULT_DEPTH}"
     return said, ""
+
+
+def _number(said: str) -> float:
+    """Python takes `NaN` and `1e999`, and would write what no other reader of JSON takes."""
+    if not math.isfinite(number := float(said)):
+        raise ValueError(f"{said} is no number")
+    return number
 
 
 def _deeper(value: Any, depth: int) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 UNUSABLE = 3  # the call, the pipeline or the repository cannot be used
+
+# Azure Pipelines, GitHub Actions and TeamCity take these out of the middle of a line
+_CI_COMMAND = re.compile(r"##(?=\[|vso\[|teamcity\[)")
 
 
 class UserError(Exception):
@@ -25,6 +29,18 @@ class UserError(Exception):
 
 def _rebuild(message: str, code: int) -> UserError:
     return UserError(message, code=code)
+
+
+def told(error: OSError) -> str:
+    """What the system said no to, and why."""
+    why = (error.strerror or str(error)).lower()
+    return f"{error.filename}: {why}" if error.filename else why
+
+
+def printable(text: str) -> str:
+    """The text without what could steer a terminal, hide in it, or be a command to a CI system."""
+    plain = "".join(c if c.isprintable() else "?" for c in text)
+    return _CI_COMMAND.sub("# #", plain)
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

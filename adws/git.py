@@ -6,9 +6,12 @@ and reads no configuration but the repository's own and what `Repo.config` carri
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +57,8 @@ _CHECKOUT_KEYS = (
     *("core.precomposeunicode", "core.symlinks"),
 )
 _CHECKOUT_SECTIONS = ("filter.", "lfs.", "remote.")  # LFS may have to fetch a file from where it always does
+_NO_NAME = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
+"""What git takes off a name or an address at both ends; nothing may be left for it then."""
 _IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL")
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -70,6 +75,7 @@ class GitError(Exception):
     def __init__(self, command: str, status: int, stderr: str) -> None:
         lines = [line for line in stderr.splitlines() if line and not line.startswith("hint:")]
         said = lines[0] if lines else f"git {command} ended with {status}"
+        said += "".join(f"; {line}" for line in lines[1:] if line.startswith("fatal: "))
         if said.endswith(":"):  # the names follow, one a line
             said += " " + ", ".join(line.strip() for line in lines[1:] if line.startswith("\t"))
         super().__init__(said)
@@ -186,7 +192,7 @@ def dir_of(checkout: Path) -> Path:
 def untracked(checkout: Path, globs: Iterable[str]) -> list[str]:
     """What the user's checkout has and git does not, ignored or not; of a whole directory only its path."""
     out = _in_checkout(checkout, "ls-files", "-z", "--others", "--directory", "--", *pathspecs(globs))
-    return [name.rstrip("/") for name in out.decode(errors="surrogateescape").split("\0") if name]
+    return [name.rstrip("/") for name in os.fsdecode(out).split("\0") if name]
 
 
 def submodule_dir(checkout: Path) -> Path | None:
@@ -248,24 +254,33 @@ def open_repo(path: Path) -> Repo:
     """Look at the repository around `path` as the user's own git does; refuse what cannot be used."""
     if not path.is_dir():
         raise UserError(f"{path} is not a directory; name the repository's folder")
+    if "\n" in str(path):
+        raise UserError(
+            f"{path} has a line break in its name, and git keeps paths in lines; rename it".replace("\n", "?")
+        )
     _check_version()
-    bare, git_dir, object_format = _ask(
+    bare, inside, git_dir, object_format = _ask(
         path,
         "rev-parse",
         "--path-format=absolute",
         "--is-bare-repository",
+        "--is-inside-git-dir",
         "--git-common-dir",
         "--show-object-format",
     ).split("\n")
     if bare == "true":
         raise UserError(f"{path} is a bare repository; adws needs a checkout: git clone {path}")
+    if inside == "true":
+        raise UserError(f"{path} is inside of a git directory; change into the checkout")
     root = _ask(path, "rev-parse", "--show-toplevel")
     try:
         head = _ask(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     except UserError:
-        raise UserError(
-            f"{root} has no commit yet; make a first one: git commit --allow-empty -m start"
-        ) from None
+        what = f"{root} has no commit yet; make a first one: git commit --allow-empty -m start"
+        with contextlib.suppress(UserError):
+            oid = _ask(path, "rev-parse", "--verify", "--quiet", "HEAD")
+            what = f"commit {oid} cannot be read; see what else is broken: git fsck"
+        raise UserError(what) from None
     said = settings(path)
     known = dict(said)
     if "filter.lfs.process" in known or "filter.lfs.smudge" in known:
@@ -282,23 +297,28 @@ def open_repo(path: Path) -> Repo:
         ),
         signing=tuple(pair for pair in said if pair[0].startswith(("gpg.", "user.signingkey"))),
         identity=(
-            os.environ.get("GIT_AUTHOR_NAME") or known.get("user.name", "").strip() or "adws",
-            os.environ.get("GIT_AUTHOR_EMAIL") or known.get("user.email", "").strip() or "adws@localhost",
+            _person(os.environ.get("GIT_AUTHOR_NAME"), known.get("user.name"), "adws"),
+            _person(os.environ.get("GIT_AUTHOR_EMAIL"), known.get("user.email"), "adws@localhost"),
         ),
     )
 
 
-def _check_version() -> None:
-    import git
+def _person(*said: str | None) -> str:
+    """The first in which git finds something of a name or an address."""
+    return next(each for each in said if each and each.strip(_NO_NAME))
 
+
+def _check_version() -> None:
     try:
-        _, out, _ = _execute(["version"], {}, "/")
-    except git.GitCommandNotFound:
+        # not by GitPython, which is imported only with a git that it likes
+        done = subprocess.run(["git", "version"], capture_output=True, check=False, cwd="/")
+    except OSError:
         raise UserError("git is not installed or not on PATH; adws needs git 2.38 or newer") from None
-    words = out.decode().split()
-    numbers = tuple(int(part) for part in words[2].split(".")[:2] if part.isdigit())
-    if numbers < MINIMUM:
-        raise UserError(f"adws needs git 2.38 or newer for `merge-tree --write-tree`; this is git {words[2]}")
+    answer = done.stdout.decode(errors="replace").removeprefix("git version ").split()
+    found = re.match(r"(\d+)\.(\d+)", answer[0]) if answer else None
+    if done.returncode or not found or (int(found[1]), int(found[2])) < MINIMUM:
+        this = f"this is git {answer[0]}" if answer else "this git does not say what it is"
+        raise UserError(f"adws needs git 2.38 or newer for `merge-tree --write-tree`; {this}")
 
 
 def _check_lfs(root: Path) -> None:
@@ -314,8 +334,11 @@ def _ask(path: Path, *args: str) -> str:
         said = str(GitError(args[0], status, err))
         if "not a git repository" in said:
             said = f"{path} is not in a git repository; change into one, or make one: git init"
+        if "dubious ownership" in said:
+            how = f"git config --global --add safe.directory {path}"
+            said = f"{path} belongs to another user; if you trust it: {how}"
         raise UserError(said)
-    return out.decode(errors="surrogateescape").rstrip("\n")
+    return os.fsdecode(out).rstrip("\n")
 
 
 def settings(path: Path) -> Pairs:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from adws import branch, change, combine, git, phase, runs, seal
+from adws.errors import printable
 from adws.model import Phase, Result, Status, closure
 from adws.runs import Run, State
 
@@ -168,7 +169,7 @@ def message(run: Run, state: State, phases: Sequence[Phase], tree: str) -> str:
 
 def _line(result: Result) -> str:
     said = result.reason or str(result.fields.get("summary", ""))
-    note = runs.printable(" ".join(said.split()))[:100]
+    note = printable(" ".join(said.split()))[:100]
     verdict = "failed, not merged" if result.status is Status.FAILED else result.status
     box = f" in {result.sandbox}" if result.sandbox != "none" else ""
     return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.by}{box}" + (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adws import attempt, change, combine, contract, evidence, git, runs, seal, workspace
 from adws.attempt import Attempt
-from adws.errors import UserError
+from adws.errors import UserError, told
 from adws.model import Phase, Result, Status, closure
 from adws.process import Reason
 from adws.provision import MissingError
@@ -47,6 +47,7 @@ def judge(run: Run, state: State, phase: Phase, commit: str, log: Path) -> str:
     with attempt.begin(run, state, phase, commit, tree, log) as again:
         if said := again.execute() or _evidence(again):
             return said
+        again.place.check()
         left = again.capture()
         again.put_away(left)
         return "" if left == tree else "changed the files that it judges"
@@ -129,8 +130,9 @@ def _work(run: Run, state: State, phase: Phase, result: Result, folder: Path) ->
         faults, out = [work.execute()], work.place.out
         try:
             result = _capture(run, work, result)
-        except git.GitError as error:
-            return dataclasses.replace(result, reason=f"left what cannot be captured: {error}")
+        except (git.GitError, OSError) as error:
+            said = told(error) if isinstance(error, OSError) else str(error)
+            return dataclasses.replace(result, reason=f"left what cannot be captured: {said}")
         faults.append(result.reason)
         fields, said = contract.fields(out / "result.json")
         result = dataclasses.replace(result, fields=fields)
@@ -160,6 +162,7 @@ def _capture(run: Run, work: Attempt, result: Result) -> Result:
         return found
 
     # with the old index git would take what is gone for stored already
+    work.place.check()
     found = runs.persist(run.repo, left, lambda: work.place.checkout.git("read-tree", result.base_tree))
     if not found.reason:
         work.warn()

@@ -171,6 +171,7 @@ def begin(run: Run, source: bytes, issue: bytes | None) -> None:
     files = {"issue.md": issue, "pipeline.json": _definition(run.pipeline), "pipeline.yaml": source}
     recorded = objects(repo, [f"{run.ref}/run:{name}" for name in files]) if known else []
     if not known or [each and each.content for each in recorded] != list(files.values()):
+        folder(repo, run.id)  # where it cannot be, nothing is to be recorded
         persist(repo, lambda: _ask(run, known, files))
 
 
@@ -363,6 +364,8 @@ def folder(repo: Repo, adw_id: str) -> Path:
     """Where a person finds the run's logs: below `.adws/`, which keeps itself out of git."""
     top = repo.root / ".adws"
     path = top / "runs" / adw_id
+    if links := [each for each in (top, path.parent, path) if each.is_symlink()]:
+        raise UserError(f"{links[0]} is a link, and nothing is written through one; remove it")
     path.mkdir(parents=True, exist_ok=True)
     if not (top / ".gitignore").exists():
         (top / ".gitignore").write_text("*\n")
@@ -381,11 +384,6 @@ def new_attempt(run: Run, state: State, phase: str) -> tuple[int, Path]:
     path = place / f"attempt-{number}"
     path.mkdir()
     return number, path
-
-
-def printable(text: str) -> str:
-    """The text without what could move a terminal's cursor or hide in it."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _unknown(run: Run) -> UserError:
@@ -409,7 +407,9 @@ def _blob(repo: Repo, content: bytes) -> str:
 
 
 def _title(issue: bytes) -> str:
-    lines = (line.strip().lstrip("#").strip() for line in issue.decode(errors="replace").splitlines())
+    lines = (
+        line.strip().lstrip("#").strip() for line in issue.decode("utf-8-sig", errors="replace").splitlines()
+    )
     plain = ("".join(c for c in line if c.isprintable()) for line in lines)
     title = next((line for line in plain if line), "adws run without a title")
     return title if len(title) <= 72 else title[:71] + "…"

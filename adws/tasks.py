@@ -36,7 +36,7 @@ from doit.reporter import ConsoleReporter
 
 from adws import branch, call, git, merge, phase, process, runs, sandbox, seal
 from adws.call import Call
-from adws.errors import UNUSABLE, UserError
+from adws.errors import UNUSABLE, UserError, printable, told
 from adws.model import Phase, Pipeline, closure
 from adws.report.console import Console
 from adws.runs import Run, State
@@ -81,13 +81,17 @@ def edge() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(error, file=sys.stderr)
+        print("\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         raise SystemExit(error.code) from None
     except (git.GitError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(printable(_told(error)), file=sys.stderr)
         raise SystemExit(UNUSABLE) from None
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
+
+
+def _told(error: Exception) -> str:
+    return told(error) if isinstance(error, OSError) else str(error)
 
 
 class Session:
@@ -214,7 +218,7 @@ class _Action(BaseAction):  # type: ignore[misc]
             said = str(error)
         except Exception as error:  # noqa: BLE001  a bug, or git or the disk at fault: this task's error, not the run's end
             known = isinstance(error, git.GitError | OSError)
-            return TaskError(str(error) if known else traceback.format_exc())
+            return TaskError(_told(error) if known else traceback.format_exc())
         return TaskFailed(said) if said else None
 
     def perform(self, run: Run) -> str:
@@ -298,7 +302,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         issue = call.read_issue(session.call)
         self.holding.enter_context(runs.lock(repo, run.id))
         branch.recover(repo)
-        runs.folder(repo, run.id)
         runs.begin(run, session.source, issue)
         session.run = run
         session.told.update({name: known.commit for name, known in session.record(run).results.items()})
@@ -350,7 +353,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             run, state = self.session.run, self.session.record(self.session.run)
             self.console.finish(run, state, self.order, self._again(), why)
         except (OSError, git.GitError, UserError) as error:
-            print(f"the report cannot be made: {error}", file=sys.stderr)
+            print(f"the report cannot be made: {_told(error)}", file=sys.stderr)
             self.code = ERROR
         self.holding.close()
         self.code = max(self.code, ERROR if self.runtime_errors or self.lost else 0)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from adws import branch, call, combine, evidence, git, merge, runs
-from adws.errors import UserError
+from adws.errors import UserError, printable
 from adws.git import Repo
 from adws.model import Phase, Result, Status, closure
 from adws.runs import Object, Run, State
@@ -152,7 +152,7 @@ def _commit(run: Run, state: State, phases: Sequence[Phase], commit: Object, tre
     wrong = [line for line in due if line not in lines]
     wrong += [line for line in lines if line.startswith("Adws-") and line not in due]
     if wrong:
-        yield f"its message and the records differ: {runs.printable(wrong[0])}"
+        yield f"its message and the records differ: {printable(wrong[0])}"
     try:
         if combine.fold(run, state, phases) != tree:
             yield "its Adws-Tree is not what the results make together"

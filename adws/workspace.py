@@ -56,6 +56,12 @@ class Workspace:
         """What the phase is handed besides the tree: issue, state, prompt, artifacts."""
         return self.home / "io"
 
+    def check(self) -> None:
+        """GitError where the phase put something else in the place of the directories it was given."""
+        for name, path in (("its workspace", self.tree), ("ADW_OUT", self.out)):
+            if not path.is_dir() or path.resolve() != cache_dir().resolve() / path.relative_to(cache_dir()):
+                raise git.GitError("add", 1, f"{name} is gone, or something else is in its place")
+
     def path(self, name: str) -> Path | None:
         """A path in the checkout; None where a link on the way there leads elsewhere."""
         target = self.tree / name

@@ -74,7 +74,8 @@ class Node:
     def shown(self) -> str:
         """What a message calls it."""
         if not isinstance(self, Text):
-            return "a list" if isinstance(self, List) else "a mapping" if self else "an empty one"
+            kind, empty = ("list", "list") if isinstance(self, List) else ("mapping", "one")
+            return f"a {kind}" if self else f"an empty {empty}"
         quoted = f"{'' if self.plain else 'the text '}`{self[:100]}`"
         return "nothing" if self.empty or not self.strip() else quoted
 

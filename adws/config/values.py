@@ -10,6 +10,7 @@ from typing import Any
 
 from adws import agents
 from adws.config.document import List, Map, Node, Text
+from adws.errors import told
 from adws.model import Pairs
 
 Reader = Callable[[Node, str], Any]
@@ -228,8 +229,10 @@ def file(node: Node, kind: str, folders: Sequence[Path]) -> tuple[bytes, Path] |
                 content.decode()
                 return content, folder
         node.wrong(f"there is no {kind} `{node}` in {' or '.join(map(str, folders))}")
-    except (OSError, UnicodeDecodeError) as error:
-        node.wrong(f"{kind} `{node}` cannot be read: {error}")
+    except UnicodeDecodeError as error:
+        node.wrong(f"{kind} `{node}` is not UTF-8 at byte {error.start}; save it as UTF-8")
+    except OSError as error:
+        node.wrong(f"{kind} `{node}` cannot be read: {told(error)}")
     return None
 
 

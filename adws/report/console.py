@@ -58,6 +58,6 @@ def _say(text: str) -> None:
     """Print, flushed: in a pipe everything would come at the end."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        # `| head` has read enough; that is no reason to stop the run
+    except OSError:
+        # `| head` has read enough, or the disk is full; that is no reason to stop the run
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adws.runs import printable
+from adws.errors import printable
 
 _TAIL = 20
 """Lines of a failed phase's log that are shown."""

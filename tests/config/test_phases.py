@@ -111,7 +111,10 @@ def test_a_setup_is_a_command_like_run():
     assert phase("run: x, setup: npm ci").setup == "npm ci"
     assert phase("run: x, setup: 'awk {print}'").setup == "awk {print}"
     assert phase("run: x, setup: [x, '{python}', '${home}']").setup == ("x", "{python}", "${home}")
-    assert complaint("run: x, setup: []") == "`setup` has to be a list that begins with a program, not a list"
+    assert (
+        complaint("run: x, setup: []")
+        == "`setup` has to be a list that begins with a program, not an empty list"
+    )
     assert complaint("run: x, setup: [x, '{pyton}']") == (
         "unknown placeholder `{pyton}` (known: {python} {phase} {adw_id} {out}); did you mean `{python}`?"
     )
@@ -166,7 +169,7 @@ def test_a_command_is_text_for_the_shell_or_a_list():
         (f"run: x, {SCOUT}", "phase `a` has both `run` and `prompt`; keep one"),
         ("run: ''", "`run` has to be text, not nothing"),
         ("run: ' '", "`run` has to be text, not nothing"),
-        ("run: []", "`run` has to be a list that begins with a program, not a list"),
+        ("run: []", "`run` has to be a list that begins with a program, not an empty list"),
         ("run: ['']", "`run` has to be text, not nothing"),
         ("run: [a, [b]]", "`run` has to be text, not a list"),
         ("run: [a, b: c]", "`run` has to be text, not a mapping"),
@@ -205,7 +208,7 @@ def test_a_prompt_needs_an_agent_that_is_there(written: str, said: str):
     [
         ("{b: {model: x}}", "agent `b` has no `run`; give it the command that starts it"),
         ("{b: {run: tool}}", "`run` has to be a list that begins with a program, not `tool`"),
-        ("{b: {run: []}}", "`run` has to be a list that begins with a program, not a list"),
+        ("{b: {run: []}}", "`run` has to be a list that begins with a program, not an empty list"),
         ("{b: {run: [x, '{prompts}']}}", None),
         (
             "{B: {run: [x]}}",
@@ -271,14 +274,14 @@ def test_prompts_are_searched_in_the_repository_first(tmp_path: Path):
         (
             "p.md",
             b"caf\xe9",
-            "prompt `p.md` cannot be read: 'utf-8' codec can't decode byte 0xe9 in position 3: unexpected end of data",
+            "prompt `p.md` is not UTF-8 at byte 3; save it as UTF-8",
         ),
         ("q.md", b"", "there is no prompt `q.md` in FOLDER"),
         ("../p.md", b"", "there is no prompt `../p.md` in FOLDER"),
         ("/etc/passwd", b"", "there is no prompt `/etc/passwd` in FOLDER"),
         (".", b"", "there is no prompt `.` in FOLDER"),
         pytest.param(
-            *("p" * 300, b"", "prompt `NAME` cannot be read: [Errno 36] File name too long: 'FOLDER/NAME'"),
+            *("p" * 300, b"", "prompt `NAME` cannot be read: FOLDER/NAME: file name too long"),
             marks=pytest.mark.skipif(
                 sys.version_info >= (3, 14), reason="from 3.14 on there is no such file"
             ),

@@ -232,6 +232,24 @@ def test_impatience_at_the_terminal_does_not_hang_it(project):
     wait_until(lambda: not survivors(p), 12)
 
 
+LATE = """
+
+class Late:
+    def __del__(self, send=__import__("signal").raise_signal):
+        send(2)
+
+late = Late()
+"""
+
+
+def test_a_signal_to_the_interpreter_at_its_end_does_not_change_the_exit_code(project):
+    p = project("phases: {a: {run: touch a}, b: {needs: a, run: test -e $HOME/ok}}")
+    p.write("dodo.py", (p.path / "dodo.py").read_text() + LATE)
+    p.doit("sdlc", "ADW_ID=x", status=1)
+    (p.path.parent / "home/ok").touch()
+    p.doit("sdlc", "ADW_ID=x")
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_workers_that_are_not_forked_run_it_too_and_die_with_their_master(project, method):
     p = slow(project)
