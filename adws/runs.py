@@ -178,8 +178,10 @@ def begin(run: Run, source: bytes, issue: bytes | None) -> None:
 def _ask(run: Run, known: State | None, files: Mapping[str, bytes]) -> None:
     """Record what the run is asked."""
     repo = run.repo
-    listing = "".join(f"100644 blob {_blob(repo, content)}\t{name}\n" for name, content in files.items())
-    tree = git.text("mktree", git_dir=repo.git_dir, stdin=listing.encode())
+    entries = (
+        f"100644 {name}\0".encode() + bytes.fromhex(_store(repo, files[name])) for name in sorted(files)
+    )
+    tree = _store(repo, b"".join(entries), "tree")  # `git mktree` does not sync what it writes
     base = known.base if known else repo.head
     facts = {"format": FORMAT, "base_tree": tree_of(repo, base), "title": _title(files["issue.md"])}
     parents = [base, known.record] if known else [base]
@@ -402,8 +404,8 @@ def _commit(repo: Repo, tree: str, parents: list[str], subject: str, facts: dict
     return git.text("commit-tree", tree, *args, git_dir=repo.git_dir, env=_US, stdin=message.encode())
 
 
-def _blob(repo: Repo, content: bytes) -> str:
-    return git.text("hash-object", "-w", "--stdin", git_dir=repo.git_dir, stdin=content)
+def _store(repo: Repo, content: bytes, kind: str = "blob") -> str:
+    return git.text("hash-object", "-w", "-t", kind, "--stdin", git_dir=repo.git_dir, stdin=content)
 
 
 def _title(issue: bytes) -> str:

@@ -259,7 +259,7 @@ class Current:
     def __call__(self) -> bool:
         try:
             return self.session.is_current(self.phase)
-        except (UserError, git.GitError):
+        except (UserError, git.GitError, OSError):
             return False  # then the phase itself meets the fault, and says so
 
     def __str__(self) -> str:
