@@ -15,6 +15,7 @@ from adws import git, runs
 from adws.git import Repo
 from adws.runs import Run
 
+_KEYS = ("checkout", "ref", "old", "commit")
 _GIT_LOCKS = ("index.lock", "HEAD.lock", "ORIG_HEAD.lock")
 
 
@@ -40,7 +41,7 @@ def move(run: Run, ref: str, commit: str, old: str) -> None:
             if (stale := repo.git_dir / f"{ref}.lock").exists():
                 # git would move the files first, and only then find that it cannot move the branch
                 raise git.GitError("merge", 1, f"Unable to create '{stale}': File exists")
-            _forward(repo, lock, Path(checkout), ref, commit)
+            _forward(repo, lock, Path(checkout), ref, commit, old)
         else:
             git.run("update-ref", "-m", f"adws {run.id}", ref, commit, old, git_dir=repo.git_dir)
 
@@ -61,14 +62,14 @@ def recover(repo: Repo) -> None:
             _finish(repo, lock)
 
 
-def _forward(repo: Repo, lock: int, checkout: Path, ref: str, commit: str) -> None:
-    about = {"checkout": str(checkout), "ref": ref, "commit": commit}
+def _forward(repo: Repo, lock: int, checkout: Path, ref: str, commit: str, old: str) -> None:
     with _journal(repo).open("w", encoding="utf-8") as file:
-        json.dump(about, file)
+        json.dump(dict(zip(_KEYS, (str(checkout), ref, old, commit), strict=True)), file)
         file.flush()
         os.fsync(file.fileno())
     try:
         git.fast_forward(checkout, commit, lock)
+        git.sync(checkout, old, commit)
     finally:
         _journal(repo).unlink()
     if tip(repo, ref) != commit:
@@ -79,25 +80,35 @@ def _finish(repo: Repo, lock: int) -> None:
     """We hold the lock, which git inherits: so if there is a journal, git was killed, and so were we."""
     try:
         about = json.loads(_journal(repo).read_bytes())
+        checkout, ref, old, commit = (str(about[key]) for key in _KEYS)
     except FileNotFoundError:
         return
-    except ValueError:
-        about = None  # killed while writing it: git had not begun
-    ours = about and git.run(
-        "for-each-ref", "--points-at", about["commit"], "refs/adws/*/merge", git_dir=repo.git_dir
-    )
-    if about and ours and _about(repo, about["ref"])[1] == about["checkout"]:
-        checkout, since = Path(about["checkout"]), _journal(repo).stat().st_mtime
-        git_dir = git.dir_of(checkout)
-        for path in (*(git_dir / name for name in _GIT_LOCKS), repo.git_dir / f"{about['ref']}.lock"):
+    except (ValueError, TypeError, LookupError):
+        checkout = ref = ""  # killed while writing it: git had not begun
+    if (
+        ref
+        and _about(repo, ref)[1] == checkout
+        and _is_merge(repo, commit)
+        and tip(repo, ref) in (old, commit)
+    ):
+        since = _journal(repo).stat().st_mtime
+        git_dir = git.dir_of(Path(checkout))
+        for path in (*(git_dir / name for name in _GIT_LOCKS), repo.git_dir / f"{ref}.lock"):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime >= since:
                     path.unlink()
         with contextlib.suppress(git.GitError):  # files of the user in the way: then the merge will say so
-            if tip(repo, about["ref"]) != about["commit"]:
-                git.take_over(checkout, about["commit"])
-                git.fast_forward(checkout, about["commit"], lock)
+            git.take_over(Path(checkout), old, commit)
+            if tip(repo, ref) == old:
+                git.fast_forward(Path(checkout), commit, lock)
+            git.sync(Path(checkout), old, commit)
     _journal(repo).unlink()
+
+
+def _is_merge(repo: Repo, commit: str) -> bool:
+    """Whether it is the commit of one of our runs, and nothing that somebody else put into the journal."""
+    asked = ("for-each-ref", "--format=%(objectname)", "refs/adws/*/merge")
+    return commit in git.text(*asked, git_dir=repo.git_dir).split()
 
 
 def _journal(repo: Repo) -> Path:

@@ -165,22 +165,39 @@ def fast_forward(checkout: Path, commit: str, lock: int) -> None:
     _in_checkout(checkout, *args, keep=(lock,))
 
 
-def take_over(checkout: Path, commit: str) -> None:
-    """Stage those files of the commit that a killed `fast_forward` already put there, be it in part."""
-    names = _in_checkout(checkout, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=d", "HEAD", commit)
-    ours = [name for name in names.split(b"\0") if name and _is_begun(checkout, commit, os.fsdecode(name))]
-    if ours:
+def sync(checkout: Path, old: str, commit: str) -> None:
+    """Have the files that differ between the commits survive a power cut; git itself does not."""
+    for path in _changed(checkout, old, commit):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def take_over(checkout: Path, old: str, commit: str) -> None:
+    """Stage those files of the commit that a `fast_forward` from `old` already put there, be it in part.
+
+    It was killed, or the power went off before `sync`.
+    """
+    paths = [path for path in _changed(checkout, old, commit) if _is_begun(checkout, commit, path)]
+    if paths:
+        ours = [os.fsencode(path.relative_to(checkout)) for path in paths]
         args = ("--literal-pathspecs", "restore", "--staged", "--worktree", f"--source={commit}")
         listing = ("--pathspec-from-file=-", "--pathspec-file-nul")
         _in_checkout(checkout, *args, *listing, stdin=b"\0".join(ours))
 
 
-def _is_begun(checkout: Path, commit: str, name: str) -> bool:
+def _changed(checkout: Path, old: str, commit: str) -> list[Path]:
+    """The files of the commit that are not the same in `old`."""
+    names = _in_checkout(checkout, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=d", old, commit)
+    return [checkout / os.fsdecode(name) for name in names.split(b"\0") if name]
+
+
+def _is_begun(checkout: Path, commit: str, path: Path) -> bool:
     """Whether the file is not there, or is the beginning of what it is in the commit: git just wrote it."""
-    path = checkout / name
     if not os.path.lexists(path):
         return True
     content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+    name = path.relative_to(checkout)
     return _in_checkout(checkout, "cat-file", "--filters", f"{commit}:{name}").startswith(content)
 
 
@@ -211,7 +228,10 @@ def _in_checkout(checkout: Path, *args: str, stdin: bytes = b"", keep: Sequence[
 
 def _theirs() -> dict[str, str]:
     """For the user's own checkout, where their own settings count; their hooks do not run."""
-    env = {**_ENVIRONMENT, **_settings_as_environment(_GUARD)}
+    env = {
+        **_ENVIRONMENT,
+        **_settings_as_environment({**_GUARD, "core.fsync": f"{_GUARD['core.fsync']},index"}),
+    }
     del env["GIT_CONFIG_NOSYSTEM"], env["GIT_CONFIG_GLOBAL"]
     return env
 

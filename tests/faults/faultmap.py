@@ -116,7 +116,7 @@ class Map:
     def _marked(self) -> set[int]:
         mark = b"FAULTS_MAP=" + os.fsencode(self.path)
         found = set()
-        for name in filter(str.isdigit, os.listdir("/proc")):
+        for name in filter(str.isdigit, (path.name for path in Path("/proc").iterdir())):
             try:
                 if mark in Path("/proc", name, "environ").read_bytes().split(b"\0"):
                     found.add(int(name))
@@ -174,7 +174,18 @@ def library() -> Path:
     if not made.exists():
         with tempfile.TemporaryDirectory() as folder:
             new = Path(folder, name)
-            flags = ("-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(new), str(SOURCE), "-ldl", "-pthread")
+            flags = (
+                "-shared",
+                "-fPIC",
+                "-O2",
+                "-Wall",
+                "-Werror",
+                "-o",
+                str(new),
+                str(SOURCE),
+                "-ldl",
+                "-pthread",
+            )
             subprocess.run(["cc", *flags], check=True, timeout=60)
             ctypes.CDLL(str(new))  # a library that cannot be loaded would leave every run undisturbed
             shutil.copy(new, made.with_suffix(f".{os.getpid()}"))

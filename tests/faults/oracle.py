@@ -107,7 +107,9 @@ def _new_tip(known: Undisturbed, project: Project, tip: str) -> Iterator[str]:
 
 
 def checkout(project: Project, template: Template) -> Checkout:
-    refs = project.git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags", "refs/stash")
+    refs = project.git(
+        "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags", "refs/stash"
+    )
     own = f" refs/heads/{template.branch}"
     try:
         index = project.git("ls-files", "--stage", ok=(0, 128))

@@ -57,7 +57,9 @@ class Point:
     @property
     def replay(self) -> str:
         again = f" --again {self.again}" if self.again else ""
-        return f"python -m tests.faults.sweep --template {self.template} --mode {self.mode} --n {self.n}{again}"
+        return (
+            f"python -m tests.faults.sweep --template {self.template} --mode {self.mode} --n {self.n}{again}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,9 @@ class Verdict:
 
     def __str__(self) -> str:
         where = f"  {self.point.mode} at event {self.point.n} of `{self.point.template}` ({self.hit or 'not reached'})"
-        return "\n".join([where, *(f"    {said}" for said in self.failures), f"    replay: {self.point.replay}"])
+        return "\n".join(
+            [where, *(f"    {said}" for said in self.failures), f"    replay: {self.point.replay}"]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +142,9 @@ def know(folder: Path, name: str) -> Known:
         counted = execute(template, ended)
         assert counted.status == 0, counted.said
         assert not counted.survivors or name == "leaky"
-        return Known(start=start, events=counted.events, undisturbed=oracle.undisturbed(template, start, ended))
+        return Known(
+            start=start, events=counted.events, undisturbed=oracle.undisturbed(template, start, ended)
+        )
 
 
 def judge(folder: Path, point: Point) -> Verdict:
@@ -158,7 +164,10 @@ def judge(folder: Path, point: Point) -> Verdict:
         failures += _of_the_resume(execute(template, project))
         failures += oracle.after_resume(template, known.undisturbed, project)
     return Verdict(
-        point=point, hit=", then ".join(filter(None, hits)), failures=tuple(dict.fromkeys(failures)), warned=warned
+        point=point,
+        hit=", then ".join(filter(None, hits)),
+        failures=tuple(dict.fromkeys(failures)),
+        warned=warned,
     )
 
 
@@ -247,7 +256,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="adws-faults-", dir=scratch()) as name:
         folder = Path(name)
-        print(f"{'template':<9} {'mode':<9} {'events':>6} {'points':>6} {'missed':>6} {'fsck':>5} {'failed':>6} {'s':>6}")
+        print(
+            f"{'template':<9} {'mode':<9} {'events':>6} {'points':>6} {'missed':>6} {'fsck':>5} {'failed':>6} {'s':>6}"
+        )
         for template, mode in itertools.product(asked.template or ("branch", "main"), asked.mode or MODES):
             chosen, begun = _chosen(folder, asked, template, mode), time.monotonic()
             verdicts = _judge_all(folder, chosen, asked.processes)
@@ -278,8 +289,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--step", type=int, default=1, help="every how manieth event")
     parser.add_argument("--first", type=int, default=1, help="from this event on")
     parser.add_argument("--n", type=int, default=0, help="only this event")
-    parser.add_argument("--again", type=int, default=0, help="with --n: fault the resume too, at this event of it")
-    parser.add_argument("--twice", action="store_true", help=f"fault the resume too, at {SEVERAL} events each")
+    parser.add_argument(
+        "--again", type=int, default=0, help="with --n: fault the resume too, at this event of it"
+    )
+    parser.add_argument(
+        "--twice", action="store_true", help=f"fault the resume too, at {SEVERAL} events each"
+    )
     parser.add_argument("--seed", type=int, default=0, help="where to begin")
     parser.add_argument("--processes", type=int, default=1, help="points at a time")
     parser.add_argument("--verbose", action="store_true", help=f"all failures, not only {MANY} of a row")

@@ -51,7 +51,19 @@ class Project:
     @property
     def env(self) -> dict[str, str]:
         """The caller's environment without what would change the run, or be written into its results."""
-        drop = ("GIT_", "ADW_", "COVERAGE_", "COV_", "PYTEST_", "MAKE", "ISSUE", "REPO", "AGENT", "XDG_", "LC_")
+        drop = (
+            "GIT_",
+            "ADW_",
+            "COVERAGE_",
+            "COV_",
+            "PYTEST_",
+            "MAKE",
+            "ISSUE",
+            "REPO",
+            "AGENT",
+            "XDG_",
+            "LC_",
+        )
         passed = {name: value for name, value in os.environ.items() if not name.startswith(drop)}
         home = self.root / "home"
         return passed | {
@@ -153,4 +165,3 @@ def scratch() -> Path:
     """Where the copies go: in memory if there is such a place."""
     memory = Path("/dev/shm")
     return memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 1 << 28 else Path()
-
