@@ -34,6 +34,7 @@ from adws.git import Repo
 from adws.model import FORMAT, Agent, Phase, Pipeline, Result, Status, closure
 from adws.seal import Seal
 
+_OID = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\n")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _TRIES, _PAUSE = 5, 0.2
 """How often something is done that `git gc` spoils, and seconds in between."""
@@ -106,9 +107,11 @@ def lock(repo: Repo, adw_id: str) -> Iterator[None]:
             raise UserError(f"run {adw_id} is in progress ({holder}); wait for it, or stop it")
         os.ftruncate(fd, 0)
         os.write(fd, f"process {os.getpid()}\n".encode())
-        # the run is ours, so a lock on one of its refs was left by a git that was killed, and would block us
-        for stale in (repo.git_dir / "refs" / "adws" / adw_id).rglob("*.lock"):
-            stale.unlink()
+        # the run is ours, so a lock on one of its refs was left by a git that was killed; and a ref that git
+        # cannot read counts as not there: both would block us
+        for path in (repo.git_dir / "refs" / "adws" / adw_id).rglob("*"):
+            if path.is_file() and not (path.suffix != ".lock" and _OID.fullmatch(path.read_bytes())):
+                path.unlink()
         yield
 
 

@@ -290,6 +290,7 @@ SAMPLE = [
 ]
 
 
+@pytest.mark.slow
 @cases("name", {name: name for name in SAMPLE})
 @pytest.mark.parametrize(
     "call", [("adws", "list"), ("adws", "info", "a"), ("doit", "list"), ("doit", "-n", "1", "sdlc")]

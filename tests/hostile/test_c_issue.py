@@ -105,7 +105,7 @@ def steers(text: str) -> set[str]:
     return {char for char in text if not char.isprintable()} - {"\n"}
 
 
-@pytest.mark.parametrize("code", [0, 1])
+@pytest.mark.parametrize("code", [0, pytest.param(1, marks=pytest.mark.slow)])
 @cases("issue", ISSUES)
 def test_it_is_data_to_the_last_byte(project: Make, issue: bytes, code: int):
     p = project(ECHO, **{"p.md": "<issue-{adw_id}>\n{issue}\n</issue-{adw_id}>\n"})

@@ -248,10 +248,10 @@ def test_a_lock_that_a_killed_git_left_on_our_branch_is_no_obstacle(project):
 @pytest.mark.parametrize(
     ("call", "at"),
     [
-        *(("unlink", at) for at in (1, 2, 3)),
-        *(("write", at) for at in (1, 2, 3, 4, 5, 6, 7)),
-        *(("rename", at) for at in (1, 2, 3)),
-        ("mkdir", 1),
+        *(("unlink", 2), ("write", 3), ("rename", 1), ("mkdir", 1)),
+        *(pytest.param("unlink", at, marks=pytest.mark.slow) for at in (1, 3)),
+        *(pytest.param("write", at, marks=pytest.mark.slow) for at in (1, 2, 4, 5, 6, 7)),
+        *(pytest.param("rename", at, marks=pytest.mark.slow) for at in (2, 3)),
     ],
 )
 def test_a_git_that_is_killed_while_it_moves_a_checkout_is_no_obstacle(project, call: str, at: int):
