@@ -67,11 +67,15 @@ def _forward(repo: Repo, lock: int, checkout: Path, ref: str, commit: str, old: 
         json.dump(dict(zip(_KEYS, (str(checkout), ref, old, commit), strict=True)), file)
         file.flush()
         os.fsync(file.fileno())
+    before = git.looks(checkout, old, commit)
     try:
         git.fast_forward(checkout, commit, lock)
         git.sync(checkout, old, commit)
-    finally:
-        _journal(repo).unlink()
+    except git.GitError as error:
+        if error.status >= 0 and git.looks(checkout, old, commit) == before:
+            _journal(repo).unlink()  # it refused, and nothing was begun that somebody has to finish
+        raise
+    _journal(repo).unlink()
     if tip(repo, ref) != commit:
         raise git.GitError("merge", 1, f"{checkout} has another branch checked out by now")
 

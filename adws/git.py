@@ -186,6 +186,14 @@ def take_over(checkout: Path, old: str, commit: str) -> None:
         _in_checkout(checkout, *args, *listing, stdin=b"\0".join(ours))
 
 
+def looks(checkout: Path, old: str, commit: str) -> list[tuple[int, int] | None]:
+    """By which can be told whether the files that differ between the commits were touched meanwhile."""
+    names = _in_checkout(checkout, "diff-tree", "-r", "-z", "--name-only", old, commit).split(b"\0")
+    paths = [checkout / os.fsdecode(name) for name in names if name]
+    stats = [path.lstat() if os.path.lexists(path) else None for path in paths]
+    return [(stat.st_ino, stat.st_mtime_ns) if stat else None for stat in stats]
+
+
 def _changed(checkout: Path, old: str, commit: str) -> list[Path]:
     """The files of the commit that are not the same in `old`."""
     names = _in_checkout(checkout, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=d", old, commit)

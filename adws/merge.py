@@ -104,6 +104,7 @@ def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str) -> Merg
                 raise RefusedError(
                     f"branch `{name}` was not moved: {error}; the commit is kept: {commit}"
                 ) from None
+            branch.recover(run.repo)  # git may have been killed just after it moved the branch
         else:
             return Merged(branch=name, commit=commit, moved=True)
         time.sleep(0.1)
