@@ -16,11 +16,25 @@ from tests.conftest import BIN, Project
 
 _OURS = re.compile(r"\.adws|\.git/(adws|objects|refs/adws|packed-refs|(logs/)?refs/heads/adw)(/|$)")
 """What a run makes in a repository: records, logs, objects, its own branch."""
+_VARIANTS = 8
+"""How many of a test whose variants have no numbers count as cases."""
 
 
 def cases(names: str, table: Mapping[str, Any]) -> pytest.MarkDecorator:
     """A test for every entry; its key is `<letter><number in the list>-<what it is>`, and the test's id."""
     return pytest.mark.parametrize(names, list(table.values()), ids=list(table))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The quick tests have each case once; its further variants are slow."""
+    seen: dict[tuple[str, str], int] = {}
+    for item in items:
+        function, variant, number = *item.name.partition("[")[::2], re.search(r"\[([A-F]\d+)-", item.name)
+        if item.path.is_relative_to(Path(__file__).parent) and variant:
+            case = function, number[1] if number else ""
+            seen[case] = seen.get(case, 0) + 1
+            if seen[case] > (1 if number else _VARIANTS):
+                item.add_marker(pytest.mark.slow)
 
 
 def everything(folder: Path) -> dict[str, tuple[int, bytes]]:

@@ -82,7 +82,9 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("spoil", [cut, flip, empty, junk])
+@pytest.mark.parametrize(
+    "spoil", [cut, *(pytest.param(f, marks=pytest.mark.slow) for f in (flip, empty, junk))]
+)
 @pytest.mark.parametrize("name", FILES)
 def test_a_broken_file_of_ours_costs_one_line_and_leaves_a_way_on(
     project, name: str, spoil: Callable[[bytes], bytes]

@@ -47,7 +47,8 @@ def end(project, zoo: Zoo, kinds: tuple[str, ...], way: str, workers: str) -> No
     )  # fmt: skip
     wait_until((animals / "ready").exists)
     children = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
-    worker = children[0] if workers == "process" else run.pid
+    # one of the two workers has the phase
+    worker = next(pid for pid in zoo.left().values() if pid in children) if workers == "process" else run.pid
     if way in SIGNALS:
         os.killpg(run.pid, SIGNALS[way])
     elif way.startswith("kill"):
