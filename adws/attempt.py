@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from adws import (
     agents,
@@ -25,6 +26,7 @@ from adws import (
     secrets,
     workspace,
 )
+from adws.agents import follow, verdict
 from adws.model import Command, Phase
 from adws.process import Outcome, Reason
 from adws.runs import Run, State
@@ -50,6 +52,8 @@ class Attempt:
     apart: list[str] = field(default_factory=list)
     """Paths in the checkout that are not its change."""
     furnished: bool = False
+    outcome: Outcome | None = None
+    """How its command ended, once it has."""
 
     @cached_property
     def hide(self) -> dict[str, tuple[bytes, ...]]:
@@ -79,8 +83,21 @@ class Attempt:
         if said := self.furnish():
             return said
         stdin = self.place.io / "prompt.md" if phase.agent and agents.reads_prompt(phase.agent) else None
-        outcome = self.call(phase.agent.run if phase.agent else phase.run or (), "", stdin)
+        self.outcome = outcome = self.call(phase.agent.run if phase.agent else phase.run or (), "", stdin)
         return "" if outcome.passed else outcome.text
+
+    def told(self, changed: bool) -> tuple[dict[str, Any], str]:
+        """What its agent told of itself, as fields of a Result; what else speaks against it."""
+        agent, outcome = self.phase.agent, self.outcome
+        if agent is None or outcome is None or outcome.reason is Reason.COULD_NOT_START:
+            return {}, ""
+        found = follow.whole(agent, self.log)
+        credits = verdict.credits(agent, self.phase.model, found)
+        if outcome.reason is Reason.HOPELESS:
+            return credits, ""  # it says it all
+        reads_only = self.phase.writes == () and (self.place.out / "result.json").exists()
+        ran, idle = outcome.reason is Reason.EXITED, not changed and not reads_only
+        return credits, verdict.fault(agent, found, passed=outcome.passed, stopped=not ran, idle=idle)
 
     def furnish(self) -> str:
         """Put in place what git does not have; why that was not possible."""
@@ -150,7 +167,8 @@ class Attempt:
 
     def call(self, command: Command, suffix: str, stdin: Path | None = None) -> Outcome:
         """Run one of its commands under the supervisor."""
-        place, phase, left = self.place, self.phase, max(self.run.deadline - time.monotonic(), 0.0)
+        place, phase, agent = self.place, self.phase, self.phase.agent
+        left = max(self.run.deadline - time.monotonic(), 0.0)
         prompt = place.io / "prompt.md"
         cwd = place.path(phase.dir) if phase.dir else place.tree
         if cwd is None or cwd.is_symlink() or not cwd.is_dir():
@@ -169,6 +187,8 @@ class Attempt:
             env=env,
             log=log,
             timeout=min(phase.timeout, left),
+            idle=phase.idle_timeout,
+            watch=follow.Follower(agent, log).hopeless if agent and command is agent.run else None,
             stdin=stdin,
             keep=place.locks,
             hide=secrets.together(self.hide.values()),

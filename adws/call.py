@@ -81,7 +81,7 @@ def read_pipeline(call: Call) -> tuple[Pipeline, bytes]:
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror}") from None
     folders = [*([root] if root else []), config.SHIPPED.parent]
-    return config.load(source, name=name, prompt_dirs=folders, agent=call.agent or None)
+    return config.load(source, name=name, prompt_dirs=folders, agent=call.agent)
 
 
 def read_issue(call: Call) -> bytes | None:

@@ -35,6 +35,7 @@ usage: adws [-n JOBS] [WORKFLOW | PHASE]... [ADW_ID=id] [ISSUE=path.md] [REPO=pa
 
   adws sdlc ISSUE=issue.md        a new run; its id is made and printed
   adws sdlc ADW_ID=a1b2c3d4       go on with a run: only what is missing, failed or changed
+  adws sdlc --agent review=codex  another agent for this run, for one phase or for all
   adws -n 1 sdlc ISSUE=-          one phase at a time; the issue from standard input
   adws list                       the phases, the merge and the workflows
   adws help run                   all of doit's options
@@ -102,7 +103,7 @@ class _Main(DoitMain):  # type: ignore[misc]
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    argv = [word for word in sys.argv[1:] if word]  # doit looks at each word's first letter
+    argv = _agents([word for word in sys.argv[1:] if word])  # doit looks at each word's first letter
     if argv[:1] in (["-h"], ["--help"]):
         print(_USAGE, end="")
     elif argv[:1] == ["--version"]:
@@ -110,6 +111,12 @@ def main() -> None:
     else:
         with tasks.edge():
             sys.exit(_run(argv))
+
+
+def _agents(argv: list[str]) -> list[str]:
+    """`--agent NAME` is `AGENT=NAME`, wherever it stands; doit has no such option."""
+    said = "\0".join(argv)
+    return re.sub(r"(^|\0)--agent[=\0]", r"\1AGENT=", said).split("\0") if argv else argv
 
 
 def _run(argv: list[str]) -> Any:

@@ -173,6 +173,8 @@ def _line(result: Result) -> str:
     note = printable(" ".join(said.split()))[:100]
     verdict = "failed, not merged" if result.status is Status.FAILED else result.status
     box = f" in {result.sandbox}" if result.sandbox != "none" else ""
-    return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.by}{box}" + (
+    cost = result.agent.get("cost")
+    paid = f" for ${cost:.2f}" if isinstance(cost, float) else ""
+    return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.by}{box}{paid}" + (
         f": {note}" if note else ""
     )

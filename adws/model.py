@@ -23,6 +23,8 @@ class Agent:
     run: tuple[str, ...]
     """The command, one argument each; `{python}`, `{phase}`, `{model}`, `{prompt}` are filled in per phase.
     Without `{prompt}` (the path of the rendered prompt) the prompt is the command's standard input."""
+    format: str = "text"
+    """What its output is, one of `agents.record.FORMATS`."""
     model: str | None = None
     env: Pairs = ()
     secrets: tuple[str, ...] = ()
@@ -71,6 +73,8 @@ class Phase:
     """Paths outside of its workspace that it may write to all the same, absolute or below `~`."""
     timeout: float
     """Seconds."""
+    idle_timeout: float | None = None
+    """Seconds without any output after which it counts as stalled; None = as long as it likes."""
     retries: int = 0
     """Extra attempts after a failed one."""
     writes: tuple[str, ...] | None = None
@@ -159,6 +163,8 @@ class Result:
     """Who did it: `command`, or the agent and its model."""
     sandbox: str = "none"
     """What kept it in its workspace."""
+    agent: dict[str, Any] = field(default_factory=dict)
+    """What its agent's output told, see `agents.record.Record.fields`; empty where nothing was told."""
     fields: dict[str, Any] = field(default_factory=dict)
     """What its `result.json` says: `summary`, `findings`, ..."""
     commit: str = ""

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from adws import attempt, change, combine, contract, evidence, git, runs, seal, workspace
+from adws.agents import verdict
 from adws.attempt import Attempt
 from adws.errors import UserError, told
 from adws.model import Phase, Result, Status, closure
@@ -36,7 +37,8 @@ def perform(run: Run, phase: Phase) -> Result:
     _check_needs(run, state, phase)
     for _ in range(1 + phase.retries):
         result = runs.record(run, _try(run, state, phase))
-        if result.status is not Status.FAILED or time.monotonic() > run.deadline:
+        refused = result.agent.get("status") in verdict.REFUSED  # and would be again
+        if result.status is not Status.FAILED or refused or time.monotonic() > run.deadline:
             break
     return result
 
@@ -133,13 +135,15 @@ def _work(run: Run, state: State, phase: Phase, result: Result, folder: Path) ->
         except (git.GitError, OSError) as error:
             said = told(error) if isinstance(error, OSError) else str(error)
             return dataclasses.replace(result, reason=f"left what cannot be captured: {said}")
-        faults.append(result.reason)
+        changed = result.tree != result.base_tree
+        credits, doubt = work.told(changed)
+        faults += [doubt, result.reason]
+        result = dataclasses.replace(result, **credits)
         fields, said = contract.fields(out / "result.json")
         result = dataclasses.replace(result, fields=fields)
         faults += [change.violation(run.repo, phase, result.base_tree, result.tree), said, _evidence(work)]
         faults += [seal.broken(run.repo, run.seal)]
         workspace.export(run.repo, work.place, result.out, folder / "out")
-    changed = result.tree != result.base_tree
     if phase.evidence and changed and not any(faults):
         # what the report says was seen on files that the command changed meanwhile
         commit = runs.join(run.repo, result.tree, [result.base])

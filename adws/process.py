@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,13 +27,20 @@ SLACK = 2.0
 """Seconds that the supervisor may take beyond the grace period."""
 
 
+LOOK = 1.0
+"""Seconds between two looks at what a command prints, where somebody looks."""
+
+
 class Reason(StrEnum):
     """Why a command is not running any more."""
 
     EXITED = "exited"
     SIGNALLED = "signalled"
     TIMED_OUT = "timed_out"
+    STALLED = "stalled"
     STOPPED = "stopped"
+    HOPELESS = "hopeless"
+    """`watch` said so."""
     COULD_NOT_START = "could_not_start"
     LOST = "lost"
 
@@ -67,6 +74,8 @@ class Outcome:
             Reason.EXITED: f"exit {self.code}",
             Reason.SIGNALLED: f"killed by {self.signal}",
             Reason.TIMED_OUT: f"timed out after {self.seconds:g} s",
+            Reason.HOPELESS: f"stopped after {self.seconds:.0f} s",
+            Reason.STALLED: f"stalled; it was stopped after {self.seconds:.0f} s, silent for too long",
             Reason.STOPPED: f"stopped by {self.signal or 'its caller'}",
             Reason.LOST: "the supervisor was killed",
         }[self.reason]
@@ -80,16 +89,20 @@ def run(
     env: Mapping[str, str],
     log: Path,
     timeout: float,
+    idle: float | None = None,
     stdin: Path | None = None,
     grace: float = 10.0,
     keep: Sequence[int] = (),
     hide: Sequence[bytes] = (),
+    watch: Callable[[], str] | None = None,
 ) -> Outcome:
     """Run a command, with exactly this environment, until nothing of it is left.
 
-    `timeout` and `grace` (between TERM and KILL) are seconds; its output goes to `log`, see `supervise.Log`.
+    `timeout`, `idle` (without any output) and `grace` (between TERM and KILL) are seconds; its output goes
+    to `log`, see `supervise.Log`.
     The supervisor holds the descriptors in `keep` (above 2) until nothing is left, even if this process is
     killed: so a file locked with flock stays locked. Unlock it by closing it; LOCK_UN would unlock both.
+    `watch` is asked every LOOK seconds whether it is no use to wait any longer, and why.
     `hide` are the forms of secrets, see `secrets.forms`: neither the log nor the outcome shows them.
     """
     options = {
@@ -98,6 +111,7 @@ def run(
         "env": dict(env),
         "stdin": str(stdin.absolute()) if stdin else os.devnull,
         "timeout": timeout,
+        "idle": idle,
         "grace": grace,
         "keep": list(keep),
         "hide": [form.decode("latin-1") for form in hide],
@@ -105,7 +119,7 @@ def run(
     started = time.monotonic()
     try:
         with _supervisor(log, keep, grace) as lifeline:
-            said = _talk(lifeline, json.dumps(options).encode() + b"\n")
+            said, hopeless = _talk(lifeline, json.dumps(options).encode() + b"\n", watch)
     except OSError as error:
         return Outcome(reason=Reason.COULD_NOT_START, detail=f"the supervisor: {str(error.strerror).lower()}")
     last = said.strip().rpartition("\n")[2]
@@ -114,6 +128,8 @@ def run(
         return Outcome(reason=Reason.LOST, seconds=time.monotonic() - started, detail=detail)
     fields = json.loads(last)
     detail = secrets.redact_text(fields["detail"], hide)
+    if hopeless and fields["reason"] == Reason.STOPPED:
+        return Outcome(reason=Reason.HOPELESS, seconds=fields["seconds"], detail=hopeless)
     return Outcome(**fields | {"reason": Reason(fields["reason"]), "detail": detail})
 
 
@@ -140,19 +156,28 @@ def _supervisor(log: Path, keep: Sequence[int], grace: float) -> Iterator[socket
                 supervisor.wait(grace + SLACK)
 
 
-def _talk(lifeline: socket.socket, options: bytes) -> str:
-    """Say what to run; what the supervisor says until both its processes are gone.
+def _talk(lifeline: socket.socket, options: bytes, watch: Callable[[], str] | None) -> tuple[str, str]:
+    """Say what to run; what the supervisor says until both its processes are gone, and what `watch` said.
 
     The options are not its arguments: each of those is limited to 128 KiB, and anybody on the machine may
     read them, while an environment holds secrets.
     """
-    said = b""
+    said, hopeless = b"", ""
     with contextlib.suppress(ConnectionError):  # it was killed, but may have said why
         lifeline.sendall(options)
     with contextlib.suppress(ConnectionError):
-        while piece := lifeline.recv(1 << 16):
+        lifeline.settimeout(LOOK if watch else None)
+        while True:
+            try:
+                piece = lifeline.recv(1 << 16)
+            except TimeoutError:
+                if watch and not hopeless and (hopeless := watch()):
+                    lifeline.shutdown(socket.SHUT_WR)
+                continue
+            if not piece:
+                break
             said += piece
-    return said.decode(errors="replace")
+    return said.decode(errors="replace"), hopeless
 
 
 def stop() -> None:

@@ -98,6 +98,7 @@ def _supervise(
     *,
     timeout: float,
     grace: float,
+    idle: float | None = None,
     hide: Sequence[str] = (),
     **command: Any,
 ) -> dict[str, Any]:
@@ -107,14 +108,16 @@ def _supervise(
         leader, output = _start(**command)
     except (OSError, ValueError) as error:
         return {"reason": "could_not_start", "detail": _why_not(command["argv"], error)}
-    run = Run(Tree(leader, proof), timeout, grace)
+    run = Run(Tree(leader, proof), timeout, grace, idle or NEVER)
     poller = select.poll()
     for fd in (*ends, wakeup, output):
         poller.register(fd, select.POLLIN)
     while run.goes_on():
         for fd, _ in poller.poll(run.milliseconds()):
-            if fd == output and not _pump(output, log):
-                poller.unregister(output)
+            if fd == output:
+                run.heard = time.monotonic()
+                if not _pump(output, log):
+                    poller.unregister(output)
             elif fd == wakeup:
                 for number in set(os.read(wakeup, PIECE)).intersection(STOPS):
                     run.end("stopped", signal=_name(number))
@@ -184,9 +187,9 @@ def _pump(output: int, log: Log) -> bool:
 class Run:
     """How one command is going. Only the first `end` counts: it gives the reason and sets the clock."""
 
-    def __init__(self, tree: Tree, timeout: float, grace: float) -> None:
-        self.tree, self.timeout, self.grace = tree, timeout, grace
-        self.started = time.monotonic()
+    def __init__(self, tree: Tree, timeout: float, grace: float, idle: float) -> None:
+        self.tree, self.timeout, self.grace, self.idle = tree, timeout, grace, idle
+        self.started = self.heard = time.monotonic()
         self.ask_at, self.kill_at, self.give_up_at = self.started + timeout, NEVER, NEVER
         self.outcome: dict[str, Any] = {}
         self.detail = ""
@@ -199,6 +202,8 @@ class Run:
             self.end("exited", code=code) if code >= 0 else self.end("signalled", signal=_name(-code))
         elif now >= self.ask_at:
             self.end("timed_out")
+        elif now >= self.heard + self.idle:
+            self.end("stalled")
         if left and now >= self.ask_at:
             asked, self.ask_at = self.tree.ask(), NEVER
             if code is not None:
@@ -214,7 +219,7 @@ class Run:
         """It has ended, and what it left running gets a short grace; or it has to, and gets the long one."""
         if self.outcome:
             return
-        now, by_itself = time.monotonic(), self.tree.code is not None
+        now, by_itself, self.idle = time.monotonic(), self.tree.code is not None, NEVER
         self.outcome = {"reason": reason, "seconds": min(now - self.started, self.timeout), **how}
         self.ask_at = now + (LINGER if by_itself else 0)
         self.kill_at = self.ask_at + (LEFTOVER_GRACE if by_itself else self.grace)
@@ -222,7 +227,8 @@ class Run:
 
     def milliseconds(self) -> int:
         """Until the next step is due; poll takes neither infinity nor a month."""
-        return int(min(max(min(self.ask_at, self.kill_at) - time.monotonic(), 0), 3600) * 1000) + 1
+        due = min(self.ask_at, self.kill_at, self.heard + self.idle)
+        return int(min(max(due - time.monotonic(), 0), 3600) * 1000) + 1
 
 
 class Tree:

@@ -29,20 +29,20 @@ _NO_BRANCH = re.compile(
 """What git takes for no branch, and what a command line or git would take for something else."""
 
 
-def load(
-    source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str | None = None
-) -> tuple[Pipeline, bytes]:
+def load(source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str = "") -> tuple[Pipeline, bytes]:
     """The checked pipeline, and the text of all its files, for the record.
 
     Messages call the file `name`; what it includes and its prompts are searched in `prompt_dirs` in turn.
-    `agent` works on every prompt, whatever a file says. UserError with all that is wrong, per file and sorted
+    `agent` works on every prompt, or, as `review=codex,build=claude`, on those of these phases,
+    whatever a file says. UserError with all that is wrong, per file and sorted
     by place, or with what keeps a file from being read at all.
     """
     roots, top, record, frozen = _read(source, name, prompt_dirs)
     agents, defaults = top.get("agents", {}), top.get("defaults", {})
     if (unknown := defaults.get("agent")) and unknown not in agents:
         unknown.wrong(f"unknown agent `{unknown}`", word=unknown, known=agents)
-    given = phases.Given(defaults=defaults, agents=agents, instead=agent, folders=prompt_dirs, frozen=frozen)
+    instead = {phase: name for phase, _, name in (each.rpartition("=") for each in agent.split(",") if each)}
+    given = phases.Given(defaults, agents, instead, prompt_dirs, frozen)
     found = phases.read(top.get("phases", {}), given)
     every = tuple(itertools.chain.from_iterable(found.values()))
     pipeline = Pipeline(
@@ -60,9 +60,14 @@ def load(
     )
     if told := [str(root.source.error(*root.source.problems)) for root in roots if root.source.problems]:
         raise UserError("\n".join(told))
-    if agent and agent not in agents:
-        there = f"(agents there: {', '.join(agents) or 'none'})"
-        raise UserError(f"{name}: unknown agent `{agent}`{suggest(agent, agents)} {there}")
+    prompts = {each.name.partition(":")[0] for each in every if each.agent}
+    for phase, swapped in instead.items():
+        if swapped not in agents:
+            there = f"(agents there: {', '.join(agents) or 'none'})"
+            raise UserError(f"{name}: unknown agent `{swapped}`{suggest(swapped, agents)} {there}")
+        if phase and phase not in prompts:
+            there = f"(phases with a prompt: {', '.join(sorted(prompts)) or 'none'})"
+            raise UserError(f"{name}: no agent works on `{phase}`{suggest(phase, prompts)} {there}")
     return pipeline, record
 
 

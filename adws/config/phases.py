@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adws import agents
+from adws.agents import record
 from adws.config import matrix, values
 from adws.config.document import Map, Node, Text
 from adws.model import Agent, Command, Phase
@@ -26,6 +27,7 @@ def _command(node: Node, key: str, *, variables: Iterable[str] = ()) -> Command:
 
 AGENT: dict[str, values.Reader] = {
     "run": partial(values.command, known=agents.PLACEHOLDERS),
+    "format": partial(values.choice, of=tuple(record.FORMATS)),
     "model": values.text,
     "env": values.env,
     "secrets": values.secrets,
@@ -35,6 +37,7 @@ DEFAULTS: dict[str, values.Reader] = {
     "agent": lambda node, key: values.text(node, key) and node,  # which still knows its place
     "env": values.env,
     "timeout": values.duration,
+    "idle-timeout": values.duration,
     "retries": partial(values.integer, low=0, high=10),
     "copy": partial(values.globs, refused="!", like="`.env`"),
     "keep": values.keep,
@@ -64,14 +67,14 @@ PHASE: dict[str, values.Reader] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Given:
     """What the phases are read with."""
 
     defaults: Mapping[str, Any]
     agents: Mapping[str, Agent]
-    instead: str | None
-    """The agent of this run, whatever the file says."""
+    instead: Mapping[str, str]
+    """The agents of this run, whatever the file says: by phase, and under `` for all others."""
     folders: Sequence[Path]
     frozen: tuple[str, ...]
     """What no phase may change."""
@@ -170,11 +173,12 @@ def _agent(key: Text, node: Node, own: Mapping[str, Any], given: Given) -> tuple
     """Who works on the prompt, with which model. A phase's model is for the agent it was written for."""
     written = own.get("agent", given.defaults.get("agent"))
     place = node.at("agent" if "agent" in own else "prompt")
-    if not written and not given.instead:
+    instead = given.instead.get(key) or given.instead.get("")
+    if not written and not instead:
         place.wrong(f"phase `{key}` has no agent; name one with `agent`, there or in `defaults`")
     elif "agent" in own and written not in given.agents:
         place.wrong(f"phase `{key}` has unknown agent `{written}`", word=written, known=given.agents)
-    agent = given.agents.get(given.instead or written or "")
+    agent = given.agents.get(instead or written or "")
     if agent is None:
         return None, None
     model = (own.get("model") if agent.name == written else None) or agent.model

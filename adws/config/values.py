@@ -30,6 +30,7 @@ SYNONYMS = {
     "run": ("cmd", "cmds", "command", "commands", "script"),
     "env": ("environment", "variables", "vars"),
     "timeout": ("timeout-minutes", "timeout_minutes"),
+    "idle-timeout": ("idle_timeout", "no-output-timeout", "no_output_timeout", "stall-timeout"),
     "retries": ("retry",),
     "continue-on-error": ("allow_failure", "allow-failure", "soft_fail", "ignore_error"),
     "phases": ("jobs", "steps", "tasks", "stages"),

@@ -18,6 +18,7 @@ def fields(state: State, adw_id: str) -> dict[str, Any]:
     for name, result in sorted(state.results.items()):
         own = {
             **result.fields,
+            **({"agent": result.agent} if result.agent else {}),
             "status": str(result.status),
             "reason": result.reason,
             "seconds": result.seconds,

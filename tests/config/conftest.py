@@ -15,7 +15,7 @@ PACKAGE = config.SHIPPED.parent
 AGENTS = "agents: {tool: {run: [tool]}, other: {run: [other, '{model}'], model: small}}\n"
 
 
-def load(text: str | bytes, *, folders: tuple[Path, ...] = (PACKAGE,), agent: str | None = None) -> Pipeline:
+def load(text: str | bytes, *, folders: tuple[Path, ...] = (PACKAGE,), agent: str = "") -> Pipeline:
     """The pipeline; text without a version is given one."""
     source = text if isinstance(text, bytes) else text.encode()
     if isinstance(text, str) and "version" not in text:

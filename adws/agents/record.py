@@ -1,0 +1,312 @@
+"""What an agent told of an attempt while it worked: read off its output, line by line, whatever the vendor.
+
+Nothing in it is evidence that the work is done: exit codes and closing words of all these programs were seen
+to lie. It says who worked, what it cost, and what speaks against the attempt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+LONGEST = 2000
+"""Characters of the final text and of a reason that are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Tokens, and US dollars; None = not told, which is not 0."""
+
+    tokens_in: int = 0
+    """With those from the cache."""
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    cost: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One event, or everything so far: `a | b` is what is known after both."""
+
+    model: str = ""
+    """As the vendor resolved it."""
+    session: str = ""
+    """What a later call can go on from."""
+    text: str = ""
+    """The agent's last words."""
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    """By message, as some tell one more than once; what is under `TOTAL` counts alone."""
+    turns: int = 0
+    """As told at the end; before that each message is one."""
+    denials: Mapping[str, str] = field(default_factory=dict)
+    """Tools that it was not allowed to use, or that failed it, by call."""
+    retries: int = 0
+    """Of requests to its model."""
+    status: int = 0
+    """HTTP status of the last request that failed; 0 = none did."""
+    stopped: str = ""
+    """Why it ended before it was done, though it calls that a success."""
+    ended: bool | None = None
+    """Whether it said that it is done or has failed; None in an event that says nothing about that."""
+    reason: str = ""
+    """Why it failed, in its own words; counts with `ended`."""
+
+    def __or__(self, later: Record) -> Record:
+        return Record(
+            model=later.model or self.model,
+            session=later.session or self.session,
+            text=later.text or self.text,
+            usage={**self.usage, **later.usage},
+            turns=later.turns or self.turns,
+            denials={**self.denials, **later.denials},
+            retries=self.retries + later.retries,
+            status=later.status or self.status,
+            stopped=later.stopped or self.stopped,
+            ended=self.ended if later.ended is None else later.ended,
+            reason=later.reason if later.ended else self.reason,
+        )
+
+    @property
+    def used(self) -> Usage:
+        """All of it together. A cost that one of them did not tell is not known."""
+        if total := self.usage.get(TOTAL):
+            return total
+        every = list(self.usage.values())
+        costs = [each.cost for each in every if each.cost is not None]
+        return Usage(
+            tokens_in=sum(each.tokens_in for each in every),
+            tokens_out=sum(each.tokens_out for each in every),
+            tokens_cached=sum(each.tokens_cached for each in every),
+            cost=sum(costs) if costs and len(costs) == len(every) else None,
+        )
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """For JSON, the same keys for every format."""
+        return {
+            "model": self.model or None,
+            "session": self.session or None,
+            "text": self.text[:LONGEST],
+            "turns": self.turns or len(self.usage.keys() - {TOTAL}) or None,
+            **asdict(self.used),
+            "denials": sorted(self.denials.values()),
+            "retries": self.retries,
+            "status": self.status or None,
+            "reason": self.reason[:LONGEST],
+        }
+
+
+TOTAL = ""
+"""The key of a sum in `Record.usage`."""
+Event = Mapping[str, Any]
+
+
+def claude(event: Event) -> Record:
+    """Claude Code and its relatives (qwen): `--output-format stream-json --verbose`."""
+    kind, session = event.get("type"), _text(event.get("session_id"))
+    message = _map(event.get("message"))
+    match kind, event.get("subtype"):
+        case "system", "init":
+            return Record(session=session, model=_text(event.get("model")))
+        case "system", "api_retry":
+            return Record(retries=1, status=_number(event.get("error_status")))
+        case "system", "permission_denied":
+            return Record(denials={_text(event.get("tool_use_id")): _text(event.get("tool_name"))})
+        case "assistant", _:
+            usage = {_text(message.get("id")): _claude_usage(_map(message.get("usage")))}
+            texts = [each.get("text") for each in _maps(message.get("content")) if each.get("type") == "text"]
+            return Record(text=_text(texts[-1]) if texts else "", usage=usage if message.get("usage") else {})
+        case "result", subtype:
+            return _claude_result(event, _text(subtype), session)
+    return Record()
+
+
+def _claude_result(event: Event, subtype: str, session: str) -> Record:
+    said = _text(event.get("result"))
+    errors = event.get("errors")
+    failed = bool(event.get("is_error")) or subtype.startswith("error")
+    reason = said or (_text(errors[0]) if isinstance(errors, list) and errors else "") or subtype
+    cost = event.get("total_cost_usd")
+    usage = _claude_usage(_map(event.get("usage")))
+    models = {name: _map(each) for name, each in _map(event.get("modelUsage")).items()}
+    if models:  # `usage` leaves out what was retried
+        cached = sum(_number(each.get("cacheReadInputTokens")) for each in models.values())
+        made = sum(_number(each.get("cacheCreationInputTokens")) for each in models.values())
+        fresh = sum(_number(each.get("inputTokens")) for each in models.values())
+        out = sum(_number(each.get("outputTokens")) for each in models.values())
+        usage = Usage(tokens_in=fresh + cached + made, tokens_out=out, tokens_cached=cached)
+    usage = Usage(**asdict(usage) | {"cost": float(cost) if isinstance(cost, int | float) else None})
+    denials = _maps(event.get("permission_denials"))
+    odd = _text(event.get("stop_reason"))
+    return Record(
+        session=session,
+        text="" if failed else said,
+        model=max(models, key=lambda name: _number(models[name].get("outputTokens")), default=""),
+        usage={TOTAL: usage},
+        turns=_number(event.get("num_turns")),
+        denials={_text(each.get("tool_use_id")): _text(each.get("tool_name")) for each in denials},
+        status=_number(event.get("api_error_status")),
+        stopped=odd if odd in ("max_tokens", "refusal") else "",
+        ended=True,
+        reason=reason if failed else "",
+    )
+
+
+def _claude_usage(told: Event) -> Usage:
+    out, cached = _number(told.get("output_tokens")), _number(told.get("cache_read_input_tokens"))
+    fresh = _number(told.get("input_tokens"))
+    # qwen's input has the cached ones in it, and only qwen tells a total
+    together = fresh + cached + _number(told.get("cache_creation_input_tokens"))
+    return Usage(
+        tokens_in=fresh if "total_tokens" in told else together, tokens_out=out, tokens_cached=cached
+    )
+
+
+def codex(event: Event) -> Record:
+    """Codex: `exec --json`. The usage of a thread that was resumed is that of the whole thread."""
+    item = _map(event.get("item"))
+    match event.get("type"), item.get("type"):
+        case "thread.started", _:
+            return Record(session=_text(event.get("thread_id")))
+        case "turn.started", _:
+            return Record(ended=False)
+        case "item.completed", "agent_message":
+            return Record(text=_text(item.get("text")))
+        case "item.completed", "command_execution" | "file_change" | "mcp_tool_call" if _refused(item):
+            return Record(denials={_text(item.get("id")): _text(item.get("type"))})
+        case "error", _:
+            said = _text(event.get("message"))
+            return Record(retries=int(said.startswith("Reconnecting")), status=_status(said))
+        case "turn.completed", _:
+            told = _map(event.get("usage"))
+            usage = Usage(
+                tokens_in=_number(told.get("input_tokens")),
+                tokens_out=_number(told.get("output_tokens")),
+                tokens_cached=_number(told.get("cached_input_tokens")),
+            )
+            return Record(usage={TOTAL: usage}, ended=True)
+        case "turn.failed", _:
+            said = _text(_map(event.get("error")).get("message"))
+            return Record(ended=True, reason=said or "turn failed", status=_status(said))
+    return Record()
+
+
+def _refused(item: Event) -> bool:
+    """A command that ended with an error was run; one that the sandbox did not let begin was not."""
+    said = _text(item.get("aggregated_output"))
+    kept_out = "sandbox" in said or "bwrap" in said
+    return item.get("status") in ("failed", "declined") and (item["type"] != "command_execution" or kept_out)
+
+
+def gemini(event: Event) -> Record:
+    """Gemini CLI: `-o stream-json`."""
+    match event.get("type"):
+        case "init":
+            return Record(session=_text(event.get("session_id")), model=_text(event.get("model")))
+        case "message" if event.get("role") == "assistant":
+            return Record(text=_text(event.get("content")))
+        case "tool_result" if event.get("status") == "error":
+            kind = _text(_map(event.get("error")).get("type"))
+            tool = _text(event.get("tool_id")).partition("__")[0]
+            kept_out = kind in ("tool_not_registered", "policy_violation", "permission_denied")
+            return Record(denials={_text(event.get("tool_id")): tool} if kept_out else {})
+        case "error":
+            return Record(stopped=_text(event.get("message")))
+        case "result":
+            told, failed = _map(event.get("stats")), event.get("status") != "success"
+            said = _text(_map(event.get("error")).get("message"))
+            usage = Usage(
+                tokens_in=_number(told.get("input_tokens")),
+                tokens_out=_number(told.get("output_tokens")),
+                tokens_cached=_number(told.get("cached")),
+            )
+            reason = (said or "no reason told") if failed else ""
+            return Record(usage={TOTAL: usage}, ended=True, reason=reason, status=_status(said))
+    return Record()
+
+
+def opencode(event: Event) -> Record:
+    """opencode: `run --format json`. It has no last event; the last step has to end with `stop`."""
+    part, session = _map(event.get("part")), _text(event.get("sessionID"))
+    match event.get("type"):
+        case "step_start":
+            return Record(session=session, ended=False)
+        case "text":
+            return Record(text=_text(part.get("text")))
+        case "tool_use":
+            state = _map(part.get("state"))
+            refused = state.get("status") == "error" and "permission" in _text(state.get("error"))
+            return Record(denials={_text(part.get("callID")): _text(part.get("tool"))} if refused else {})
+        case "step_finish":
+            told, cost = _map(part.get("tokens")), part.get("cost")
+            cache = _map(told.get("cache"))
+            cached = _number(cache.get("read"))
+            usage = Usage(
+                tokens_in=_number(told.get("input")) + cached + _number(cache.get("write")),
+                tokens_out=_number(told.get("output")) + _number(told.get("reasoning")),
+                tokens_cached=cached,
+                # it tells 0 for a model whose price it does not know
+                cost=float(cost) if isinstance(cost, int | float) and cost else None,
+            )
+            return Record(usage={_text(part.get("id")): usage}, ended=part.get("reason") == "stop")
+        case "error":
+            error = _map(event.get("error"))
+            data = _map(error.get("data"))
+            reason = _text(data.get("message")) or _text(error.get("name")) or "no reason told"
+            status = _number(data.get("statusCode"))
+            return Record(session=session, ended=True, reason=reason, status=status)
+    return Record()
+
+
+FORMATS: dict[str, Callable[[Event], Record] | None] = {
+    "text": None,
+    "claude": claude,
+    "codex": codex,
+    "gemini": gemini,
+    "opencode": opencode,
+}
+"""What an agent's output can be. `text` tells nothing but the text."""
+
+
+def read(form: str, lines: Iterable[bytes]) -> Record:
+    """The record of an output. What is no JSON object between the events is somebody else's prose."""
+    parse, record, prose = FORMATS[form], Record(), ""
+    for line in lines:
+        if parse is None:
+            prose = line.decode(errors="replace").strip() or prose
+            continue
+        event = _event(line)
+        record |= parse(event) if event else Record()
+    return record if parse else Record(text=prose)
+
+
+def _event(line: bytes) -> Event:
+    if not line.lstrip().startswith(b"{"):
+        return {}
+    try:
+        return _map(json.loads(line.decode(errors="replace")))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _map(value: Any) -> Event:
+    return value if isinstance(value, dict) else {}
+
+
+def _maps(value: Any) -> list[Event]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) and abs(value) < 1e15 else 0
+
+
+def _status(said: str) -> int:
+    """The HTTP status in a vendor's prose; 0 = none."""
+    return next((code for code in (401, 403, 404, 429, 503, 529) if str(code) in said), 0)
