@@ -55,6 +55,17 @@ test: $(STAMP)  ## the quick tests, with coverage
 test-all: $(STAMP)  ## all tests; takes many minutes
 	@$(BIN)/pytest -q -n auto
 
+CLAUDE := claude-agent-sdk==0.2.187
+
+test-agents: $(STAMP)  ## the real Claude Code (170 MB, into .agents) against a model of ours on loopback; no key, no cost
+	@test "`cat .agents/version 2>/dev/null`" = '$(CLAUDE)' || { \
+	  rm -rf .agents; \
+	  if command -v uv >/dev/null; then uv pip install -q --python $(BIN)/python --no-deps --target .agents '$(CLAUDE)'; \
+	  else $(BIN)/python -m pip install -q --no-deps --target .agents '$(CLAUDE)'; fi && \
+	  echo '$(CLAUDE)' >.agents/version || \
+	  echo 'make: the package index has no $(CLAUDE) for this machine; its tests are skipped' >&2; }
+	@$(BIN)/pytest -q -rs -n 2 tests/agents
+
 test-matrix: $(STAMP)  ## the tests under every Python and git that is here, GITS=programs too; takes half an hour
 	@$(BIN)/nox
 
@@ -69,8 +80,8 @@ bench: $(STAMP)  ## every figure of docs/benchmarks.md; takes about half an hour
 install-bubblewrap:  ## what the tests of the sandbox need, on Debian and Ubuntu
 	@sudo=; test "$$(id -u)" = 0 || sudo=sudo; $$sudo apt-get install -y -q bubblewrap
 
-clean:  ## remove what this Makefile made: .venv, .nox, .sample and caches
-	@rm -rf .venv .nox .sample .sample.tmp .coverage .coverage.* .hypothesis
+clean:  ## remove what this Makefile made: .venv, .nox, .agents, .sample and caches
+	@rm -rf .venv .nox .agents .sample .sample.tmp .coverage .coverage.* .hypothesis
 	@rm -rf __pycache__ .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find adws tests benchmarks examples -type d \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 
@@ -123,4 +134,4 @@ git:
 	  -c core.hooksPath=/dev/null commit -q -m 'Split a bill among friends'
 	@mv $@.tmp $@
 
-.PHONY: help setup venv git sdlc plan_build_test_review plan_build check test test-all test-matrix bench install-bubblewrap clean
+.PHONY: help setup test-agents venv git sdlc plan_build_test_review plan_build check test test-all test-matrix bench install-bubblewrap clean

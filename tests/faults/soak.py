@@ -131,12 +131,14 @@ class Soak:
             self.wrong.append(f"clean: {done.stderr}")
 
     def alive(self) -> Iterator[int]:
-        """The pids of what the runs started, by the home that all of it was given."""
+        """The pids of what the runs started, by the home that all of it was given; not what looks at them."""
+        ours = f" {os.getpid()} "
         mark = f"XDG_CACHE_HOME={self.project.root}/".encode(), f"{self.project.root}/home/cache".encode()
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                said = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
-                if any(each in said for each in mark):
+                said = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+                looks = said.startswith(b"git\0") and ours in (folder / "stat").read_text()
+                if any(each in said for each in mark) and not looks:
                     yield int(folder.name)
 
     def left(self) -> Iterator[tuple[str, int]]:
