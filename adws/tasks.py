@@ -18,6 +18,7 @@ import multiprocessing.process
 import multiprocessing.util
 import os
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -161,6 +162,20 @@ class Session:
             self.state, self.done = dataclasses.replace(new, results=kept | new.results), set()
         return self.state
 
+    def check_agents(self, due: Sequence[str]) -> None:
+        """UserError with a line for each phase whose agent is not installed, unless it is up to date."""
+        lines = []
+        for each in self.pipeline.phases:
+            program = each.agent.run[0] if each.agent and each.name in due else "/"
+            if not {*"/{"} & {*program} and not shutil.which(program, path=dict(each.env).get("PATH")):
+                what = (
+                    f"phase `{each.name}` is for an agent that is not there: no program `{program}` on PATH"
+                )
+                lines += [] if Current(self, each)() else [what]
+        self.state = None  # as it was before the run has begun
+        if lines:
+            raise UserError("\n".join([*lines, "install it, or name another one: AGENT=builtin"]))
+
     def graph(self) -> Iterator[dict[str, Any]]:
         """The doit tasks: every phase, the merge, every workflow."""
         for each in self.pipeline.phases:
@@ -300,6 +315,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         repo = git.open_repo(session.call.repo)
         run = session.open(repo)
         issue = call.read_issue(session.call)
+        session.check_agents(self.order)
         self.holding.enter_context(runs.lock(repo, run.id))
         branch.recover(repo)
         runs.begin(run, session.source, issue)

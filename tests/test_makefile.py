@@ -208,7 +208,7 @@ def test_clean_leaves_what_is_the_users(clone: Clone) -> None:
 def test_ci_runs_the_commands_of_the_readme() -> None:
     commands = [line for line in (ROOT / ".ci/run").read_text().splitlines() if line.startswith("make ")]
     readme = (ROOT / "README.md").read_text()
-    assert commands == ["make check", "make test"]
+    assert commands == ["make check", "make test", "make test-agents"]
     assert [command for command in commands if command not in readme] == []
 
 

@@ -147,8 +147,22 @@ def test_another_agent_for_one_phase(project: Callable[..., Project]):
 def test_an_agent_that_is_not_there_is_told(project: Callable[..., Project]):
     p = with_stub(project)
     (p.path.parent / "bin/claude").unlink()
-    said = p.adws("scout", "ADW_ID=x", "AGENT=claude", status=1)
-    assert "FAILED scout: could not start `claude`: no such file or directory" in said
+    p.env["PATH"] = "/usr/bin:/bin"
+    said = p.adws("plan", "ADW_ID=x", "AGENT=claude", status=3)
+    assert said.splitlines() == [
+        "phase `scout` is for an agent that is not there: no program `claude` on PATH",
+        "phase `plan` is for an agent that is not there: no program `claude` on PATH",
+        "install it, or name another one: AGENT=builtin",
+    ]
+    assert not (p.path / ".adws").exists()
+    assert not p.git("for-each-ref", "refs/adws")
+
+
+def test_an_agent_that_has_done_its_part_need_not_be_there_any_more(project: Callable[..., Project]):
+    p = with_stub(project)
+    p.adws("plan", "ADW_ID=x", "AGENT=claude")
+    p.env["PATH"] = "/usr/bin:/bin"
+    assert "plan: up to date" in p.adws("plan", "ADW_ID=x", "AGENT=claude")
 
 
 def test_the_shipped_pipeline_is_named_where_the_repository_has_none(project: Callable[..., Project]):
