@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from adws import git, runs
@@ -25,10 +26,20 @@ def tip(repo: Repo, ref: str) -> str:
     return git.call(*asked, git_dir=repo.git_dir, ok=(0, 1))[1].decode().strip()
 
 
-def move(run: Run, ref: str, commit: str, old: str) -> None:
+@contextlib.contextmanager
+def turn(repo: Repo, deadline: float, held: int | None = None) -> Iterator[int]:
+    """The lock under which all runs move branches, or the one that is held. TimeoutError at `deadline`."""
+    if held is not None:
+        yield held
+        return
+    with runs.exclusive(repo, "merge", deadline) as lock:
+        yield lock
+
+
+def move(run: Run, ref: str, commit: str, old: str, held: int | None = None) -> None:
     """Compare and swap: from `old` to `commit`. Raises GitError, and TimeoutError at the run's deadline."""
     repo = run.repo
-    with runs.exclusive(repo, "merge", run.deadline) as lock:
+    with turn(repo, run.deadline, held) as lock:
         _finish(repo, lock)
         if run.id in ref:
             # a lock on this run's own branch was left by a git that was killed: we hold the run
@@ -55,10 +66,10 @@ def _about(repo: Repo, ref: str) -> tuple[str, str]:
     return (found[0][1], found[0][2]) if found else ("", "")
 
 
-def recover(repo: Repo) -> None:
+def recover(repo: Repo, held: int | None = None) -> None:
     """Bring to its end what a git that was killed has begun; where somebody is at it, they will."""
     if _journal(repo).exists():
-        with contextlib.suppress(TimeoutError), runs.exclusive(repo, "merge", 0.0) as lock:
+        with contextlib.suppress(TimeoutError), turn(repo, 0.0, held) as lock:
             _finish(repo, lock)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from adws.errors import printable
 from adws.model import Phase, Result, Status, closure
 from adws.runs import Run, State
 
-_TRIES = 5
+_TRIES = 20
 """How often the branch may move under our hands before we give up."""
 
 
@@ -45,6 +46,9 @@ def perform(run: Run, wanted: Iterable[str], told: Mapping[str, str]) -> Merged:
         return runs.persist(run.repo, lambda: _publish(run, state, phases, combine.fold(run, state, phases)))
     except combine.ConflictError as conflict:
         raise RefusedError(f"{conflict}; nothing was merged, both results are kept") from None
+    except TimeoutError as error:
+        said = str(error) or "another run moved branches until this run's time limit"
+        raise RefusedError(said) from None
 
 
 def fault(run: Run, state: State, each: Phase) -> str:
@@ -82,32 +86,34 @@ def forged(run: Run, state: State, phases: Iterable[Phase], told: Mapping[str, s
 def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str) -> Merged:
     name = run.pipeline.into.replace("{adw_id}", run.id)
     ref = f"refs/heads/{name}"
-    for _ in range(_TRIES):
-        tip = branch.tip(run.repo, ref)
-        merged = (
-            combine.onto(run.repo, name, _before(run, state, tip), runs.tree_of(run.repo, tip), tree)
-            if tip
-            else tree
-        )
-        if merged == runs.tree_of(run.repo, tip or state.base):
-            return Merged(branch=name, commit=tip, moved=False)
-        _judge(run, state, phases, merged)
-        commit = _commit(run, state, phases, merged, tree, tip or state.base)
-        git.run("update-ref", f"{run.ref}/merge", commit, git_dir=run.repo.git_dir)
-        runs.check_whole(run.repo, commit, tip or state.base)  # `git gc --prune=now` may have been faster
-        try:
-            branch.move(run, ref, commit, tip)
-        except TimeoutError:
-            raise RefusedError("another run moved branches until this run's time limit") from None
-        except git.GitError as error:
-            if branch.tip(run.repo, ref) == tip:
-                raise RefusedError(
-                    f"branch `{name}` was not moved: {error}; the commit is kept: {commit}"
-                ) from None
-            branch.recover(run.repo)  # git may have been killed just after it moved the branch
-        else:
-            return Merged(branch=name, commit=commit, moved=True)
-        time.sleep(0.1)
+    with contextlib.ExitStack() as stack:
+        lock = None
+        for _ in range(_TRIES):
+            tip = branch.tip(run.repo, ref)
+            merged = (
+                combine.onto(run.repo, name, _before(run, state, tip), runs.tree_of(run.repo, tip), tree)
+                if tip
+                else tree
+            )
+            if merged == runs.tree_of(run.repo, tip or state.base):
+                return Merged(branch=name, commit=tip, moved=False)
+            _judge(run, state, phases, merged)
+            commit = _commit(run, state, phases, merged, tree, tip or state.base)
+            git.run("update-ref", f"{run.ref}/merge", commit, git_dir=run.repo.git_dir)
+            runs.check_whole(run.repo, commit, tip or state.base)  # `git gc --prune=now` may have been faster
+            try:
+                branch.move(run, ref, commit, tip, lock)
+            except git.GitError as error:
+                if branch.tip(run.repo, ref) == tip:
+                    raise RefusedError(
+                        f"branch `{name}` was not moved: {error}; the commit is kept: {commit}"
+                    ) from None
+                branch.recover(run.repo, lock)  # git may have been killed just after it moved the branch
+            else:
+                return Merged(branch=name, commit=commit, moved=True)
+            # somebody was faster; from now on no other run is, so that of many each has its turn
+            lock = stack.enter_context(branch.turn(run.repo, run.deadline, lock))
+            time.sleep(0.1)
     raise RefusedError(
         f"branch `{name}` moved {_TRIES} times while we merged; it is now at {branch.tip(run.repo, ref)}"
     )

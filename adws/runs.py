@@ -36,7 +36,7 @@ from adws.seal import Seal
 
 _OID = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\n")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_TRIES, _PAUSE = 5, 0.2
+_TRIES, _PAUSE = 10, 0.2
 """How often something is done that `git gc` spoils, and seconds in between."""
 _GC_LIMIT = 60.0
 """Seconds to wait for a `git gc` to end."""
@@ -148,14 +148,21 @@ def _locked(fd: int) -> bool:
 
 
 def persist(repo: Repo, work: Callable[[], T], between: Callable[[], object] = lambda: None) -> T:
-    """Do the work, again where git says no: what no ref holds yet is what `git gc --prune=now` takes away."""
-    for _ in range(_TRIES - 1):
-        with contextlib.suppress(git.GitError):
+    """Do the work, again where git says no: what no ref holds yet is what `git gc --prune=now` takes away.
+
+    As often as there was a gc to wait for, and a few times without.
+    """
+    tries = 1
+    while True:
+        try:
             return work()
+        except git.GitError:
+            spoiled = _collects(repo)
+            if tries == _TRIES:
+                raise
         time.sleep(_PAUSE)
-        _await_gc(repo)
+        tries += 0 if _await_gc(repo) and spoiled else 1
         between()
-    return work()
 
 
 def begin(run: Run, source: bytes, issue: bytes | None) -> None:
@@ -301,11 +308,13 @@ def check_whole(repo: Repo, commit: str, known: str) -> None:
     git.run("rev-list", "--objects", "--quiet", commit, "--not", known, git_dir=repo.git_dir)
 
 
-def _await_gc(repo: Repo) -> None:
+def _await_gc(repo: Repo) -> bool:
+    """Whether there is none now."""
     for _ in range(round(_GC_LIMIT / _PAUSE)):
         if not _collects(repo):
-            break
+            return True
         time.sleep(_PAUSE)
+    return False
 
 
 def _collects(repo: Repo) -> bool:

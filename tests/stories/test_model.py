@@ -95,7 +95,8 @@ class Runs(RuleBasedStateMachine):
         time.sleep(after)
         running.send_signal(number)
         said, _ = running.communicate(timeout=60)
-        assert "Traceback" not in said or after < 0.3, said
+        # in the first moments, before doit has imported us, a KeyboardInterrupt is Python's own affair
+        assert "Traceback" not in said or f"run {adw_id} on" not in said, said
         until = time.monotonic() + 12
         while left := subprocess.run(["pgrep", "-f", str(self.top)], capture_output=True, text=True).stdout:
             assert time.monotonic() < until, left
