@@ -254,6 +254,8 @@ def _settings_as_environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _execute(
     args: Sequence[str], env: Mapping[str, str], cwd: str, stdin: bytes = b"", pass_fds: Sequence[int] = ()
 ) -> tuple[int, bytes, str]:
+    # GitPython asks git for its version then, and raises when that is killed; we ask ourselves
+    os.environ["GIT_PYTHON_REFRESH"] = "quiet"
     import git  # costs more than the rest of the tool's start together
 
     with tempfile.TemporaryFile() as given:
