@@ -305,7 +305,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         tasks["merge"].values["told"] = self.session.told
         for number in _STOPS:
             signal.signal(number, self._stop)
-        sys.unraisablehook = self._dropped
         signal.signal(signal.SIGALRM, self._look_after_workers)
         signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
         with edge():
@@ -410,14 +409,6 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             if worker.exitcode:
                 self.lost = f"a worker process died with exit code {worker.exitcode}"
                 self._interrupt(stopped=signal.SIGINT)
-
-    def _dropped(self, what: Any) -> None:
-        """Python drops what a hook of fork or a destructor raises: then our interrupt comes again."""
-        if not isinstance(what.exc_value, KeyboardInterrupt):
-            sys.__unraisablehook__(what)
-        elif self.stopped:
-            signal.signal(signal.SIGALRM, signal.default_int_handler)
-            signal.setitimer(signal.ITIMER_REAL, 0.01)
 
     def _interrupt(self, stopped: int) -> NoReturn:
         self.stopped = stopped

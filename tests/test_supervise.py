@@ -181,7 +181,7 @@ def test_what_can_not_be_killed_is_given_up_and_reported(monkeypatch):
     monkeypatch.setattr(tree, "reap", lambda: True)
     monkeypatch.setattr(tree, "ask", lambda: 1)
     monkeypatch.setattr(tree, "kill", lambda: 1)  # one that has become root's, or hangs in a system call
-    run = Run(tree, 0.0, 0.0)
+    run = Run(tree, 0.0, 0.0, 100.0)
     while run.goes_on():
         time.sleep(run.milliseconds() / 1000)
     assert (run.outcome["reason"], run.detail) == ("timed_out", "1 of its processes could not be killed")
