@@ -25,7 +25,9 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\uf
 _NEVER = re.compile("[\0\ud800-\udfff]")
 _BEGAN = re.compile("quoted|flow|an? (alias|anchor|tag)|simple key")
 """Mistakes that are to be shown where they began, not where PyYAML noticed them."""
+_DEEP = "nested too deep for a pipeline"
 _HINTS = (
+    ("maximum nesting depth", _DEEP),  # libyaml counts for itself since 0.2.6, and reads ahead of its events
     ("quoted scalar.*end of stream", "this quote is never closed"),
     ("flow ", "this bracket is not closed, or a `,` is missing in it"),
     ("an? (alias|anchor|tag)", "a value cannot begin with `*`, `&` or `!`; put it in quotes"),
@@ -132,7 +134,7 @@ def _events(text: str, source: Source) -> Iterator[Any]:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         documents += isinstance(event, yaml.DocumentStartEvent)
         fault = (
-            (depth > MAX_DEPTH and "nested too deep for a pipeline")
+            (depth > MAX_DEPTH and _DEEP)
             or (documents > 1 and "a second document begins here; a pipeline is one")
             or (getattr(event, "anchor", None) and "`&` and `*` share values; use `defaults`, or quotes")
             or (getattr(event, "tag", None) and "`!` begins a tag, and a pipeline has none; use quotes")
