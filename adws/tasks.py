@@ -351,7 +351,8 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.console.ended(task.name, "up to date")
 
     def complete_run(self) -> None:
-        _ignore_signals()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _ignore((*_STOPS, signal.SIGALRM))
         if self.stopped and self.session.run is None:
             raise SystemExit(128 + self.stopped)
         if self.session.run is None or isinstance(sys.exc_info()[1], Exception):
@@ -403,7 +404,11 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         By a timer, not by SIGCHLD: the workers of a forkserver are not our children. multiprocessing has no
         public way to ask: `active_children` leaves out the dead.
         """
-        if os.getpid() != self.master or self.stopped:
+        if os.getpid() != self.master:
+            return
+        if self.stopped:
+            if not _is_unwinding():
+                raise KeyboardInterrupt  # a hook of fork or a destructor met the first one: Python dropped it
             return
         for worker in list(multiprocessing.process._children):  # type: ignore[attr-defined]
             if worker.exitcode:
@@ -413,12 +418,19 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def _interrupt(self, stopped: int) -> NoReturn:
         self.stopped = stopped
         # a second one would break off what ends the workers, and then we would wait for them for ever
-        _ignore_signals()
+        _ignore(_STOPS)
         raise KeyboardInterrupt
 
 
-def _ignore_signals() -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0)
+def _is_unwinding() -> bool:
+    """Whether a KeyboardInterrupt is on its way out, through whatever else is being handled."""
+    error = sys.exc_info()[1]
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def _ignore(signals: Sequence[signal.Signals]) -> None:
     # not SIG_IGN: Python complains of a signal that came just before it
-    for number in (*_STOPS, signal.SIGALRM):
+    for number in signals:
         signal.signal(number, lambda *_: None)

@@ -250,6 +250,22 @@ def test_a_signal_to_the_interpreter_at_its_end_does_not_change_the_exit_code(pr
     p.doit("sdlc", "ADW_ID=x")
 
 
+def test_an_interrupt_that_python_drops_comes_again(project, tmp_path):
+    """What a hook of fork raises is only printed, and the run would go on with its signals ignored."""
+    p = project("phases: {a: {run: sleep 50}}")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "def strike():\n"
+        "    if 'adws.tasks' in sys.modules and signal.getsignal(signal.SIGALRM) != signal.SIG_DFL:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "os.register_at_fork(after_in_parent=strike)\n"
+    )
+    begun = time.monotonic()
+    said = p.doit("-n", "2", "sdlc", "ADW_ID=x", status=130, PYTHONPATH=str(tmp_path))
+    assert time.monotonic() - begun < 30
+    assert "stopped by SIGINT; the same command goes on from here" in said
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_workers_that_are_not_forked_run_it_too_and_die_with_their_master(project, method):
     p = slow(project)
