@@ -166,7 +166,17 @@ def fast_forward(checkout: Path, commit: str, lock: int) -> None:
 
 
 def sync(checkout: Path, old: str, commit: str) -> None:
-    """Have the files that differ between the commits survive a power cut; git itself does not."""
+    """Have what differs between the commits done, and survive a power cut; git itself sees to neither.
+
+    Where it cannot remove a file it only warns, and leaves it there untracked. OSError if we cannot either.
+    """
+    gone = [path for path in _changed(checkout, old, commit, "D") if path.is_symlink() or path.is_file()]
+    for path in gone:
+        name = str(path.relative_to(checkout))
+        # tracked under this name where the file system does not tell `A` from `a`
+        tracked = not _in_checkout(checkout, "--literal-pathspecs", "ls-files", "--others", "--", name)
+        if not tracked and _read(path) == _content(checkout, old, path):
+            path.unlink()
     for path in _changed(checkout, old, commit):
         if path.is_file() and not path.is_symlink():
             with path.open("rb") as file:
@@ -188,25 +198,30 @@ def take_over(checkout: Path, old: str, commit: str) -> None:
 
 def looks(checkout: Path, old: str, commit: str) -> list[tuple[int, int] | None]:
     """By which can be told whether the files that differ between the commits were touched meanwhile."""
-    names = _in_checkout(checkout, "diff-tree", "-r", "-z", "--name-only", old, commit).split(b"\0")
-    paths = [checkout / os.fsdecode(name) for name in names if name]
+    paths = _changed(checkout, old, commit, "")
     stats = [path.lstat() if os.path.lexists(path) else None for path in paths]
     return [(stat.st_ino, stat.st_mtime_ns) if stat else None for stat in stats]
 
 
-def _changed(checkout: Path, old: str, commit: str) -> list[Path]:
-    """The files of the commit that are not the same in `old`."""
-    names = _in_checkout(checkout, "diff-tree", "-r", "-z", "--name-only", "--diff-filter=d", old, commit)
+def _changed(checkout: Path, old: str, commit: str, kinds: str = "d") -> list[Path]:
+    """The files of the commit that are not the same in `old`; `kinds` as in git's `--diff-filter`."""
+    asked = ("diff-tree", "-r", "-z", "--name-only", f"--diff-filter={kinds}", old, commit)
+    names = _in_checkout(checkout, *asked)
     return [checkout / os.fsdecode(name) for name in names.split(b"\0") if name]
 
 
 def _is_begun(checkout: Path, commit: str, path: Path) -> bool:
     """Whether the file is not there, or is the beginning of what it is in the commit: git just wrote it."""
-    if not os.path.lexists(path):
-        return True
-    content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
-    name = path.relative_to(checkout)
-    return _in_checkout(checkout, "cat-file", "--filters", f"{commit}:{name}").startswith(content)
+    return not os.path.lexists(path) or _content(checkout, commit, path).startswith(_read(path))
+
+
+def _read(path: Path) -> bytes:
+    return os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+
+
+def _content(checkout: Path, commit: str, path: Path) -> bytes:
+    """What git would write there."""
+    return _in_checkout(checkout, "cat-file", "--filters", f"{commit}:{path.relative_to(checkout)}")
 
 
 def dir_of(checkout: Path) -> Path:
