@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -126,6 +127,19 @@ def test_a_branch_that_is_checked_out_is_fast_forwarded_with_its_files(project):
     p.doit("sdlc", "ADW_ID=x")
     assert (p.path / "a").read_text() == "a\n"
     assert p.git("status", "--porcelain") == "?? untracked"
+
+
+def test_a_file_that_git_could_not_remove_does_not_stay_in_the_checkout(project, tmp_path):
+    """Where unlink fails, git only warns and calls it a success."""
+    p = project("merge: {into: main}\nphases: {a: {run: rm README.md}}")
+    stub = tmp_path / "git"
+    stub.write_text(
+        f'#!/bin/sh\n{shutil.which("git")} "$@" || exit\n'
+        'case "$*" in merge*) git show HEAD^:README.md > README.md; touch merged;; esac\n'
+    )
+    stub.chmod(0o755)
+    p.doit("sdlc", "ADW_ID=x", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert p.git("status", "--porcelain") == "?? merged"
 
 
 def test_a_file_in_the_way_is_not_overwritten_and_the_commit_is_kept(project):
