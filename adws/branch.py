@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from adws.git import Repo
 from adws.runs import Run
 
 _KEYS = ("checkout", "ref", "old", "commit")
-_GIT_LOCKS = ("index.lock", "HEAD.lock", "ORIG_HEAD.lock")
+_REF_LOCKS = ("HEAD.lock", "ORIG_HEAD.lock")
+_GIT_LOCKS = ("index.lock", *_REF_LOCKS)
+_HELD = 0.2
+"""Seconds; git holds the lock of a ref for a thousandth of that, and that of the index hardly longer."""
+_WAITS = 15
 
 
 def tip(repo: Repo, ref: str) -> str:
@@ -80,15 +85,42 @@ def _forward(repo: Repo, lock: int, checkout: Path, ref: str, commit: str, old: 
         os.fsync(file.fileno())
     before = git.looks(checkout, old, commit)
     try:
-        git.fast_forward(checkout, commit, lock)
+        _fast_forward(checkout, commit, lock)
         git.sync(checkout, old, commit)
     except git.GitError as error:
         if error.status >= 0 and git.looks(checkout, old, commit) == before:
             _journal(repo).unlink()  # it refused, and nothing was begun that somebody has to finish
         raise
+    _unlock(git.dir_of(checkout))
     _journal(repo).unlink()
     if tip(repo, ref) != commit:
         raise git.GitError("merge", 1, f"{checkout} has another branch checked out by now")
+
+
+def _fast_forward(checkout: Path, commit: str, lock: int) -> None:
+    """Wait for the user's own git, which holds the index while it works."""
+    left = _WAITS
+    while True:
+        try:
+            git.fast_forward(checkout, commit, lock)
+        except git.GitError as error:
+            left -= 1
+            if not left or "index.lock" not in str(error):
+                raise
+            time.sleep(_HELD)
+        else:
+            return
+
+
+def _unlock(git_dir: Path) -> None:
+    """Remove the locks that git is done with and could not remove, of which it says nothing."""
+    there = {path: path.stat() for name in _REF_LOCKS if (path := git_dir / name).exists()}
+    if there:
+        time.sleep(_HELD)  # it may be one of the user's git, at work
+    for path, stat in there.items():
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == stat.st_ino:
+                path.unlink()
 
 
 def _finish(repo: Repo, lock: int) -> None:

@@ -49,6 +49,13 @@ def test_a_second_fault_while_it_goes_on_costs_nothing_either(folder, mode: str)
     assert failures(folder, points) == ""
 
 
+def test_a_lock_that_git_could_not_remove_does_not_stay(folder):
+    events = enumerate(sweep.know(folder, "main").events, 1)
+    points = [n for n, event in events if event.call == "unlink" and event.path.endswith("HEAD.lock")]
+    assert len(points) == 2
+    assert failures(folder, [Point("main", "eio", n) for n in points]) == ""
+
+
 def test_the_order_of_parallel_phases_is_no_matter(folder):
     chosen = sweep.spread(sweep.points(folder, "parallel", "killall"), 6)
     assert failures(folder, [Point("parallel", "killall", n) for n in chosen]) == ""
