@@ -266,6 +266,24 @@ def test_an_interrupt_that_python_drops_comes_again(project, tmp_path):
     assert "stopped by SIGINT; the same command goes on from here" in said
 
 
+def test_a_worker_that_had_just_been_started_is_not_waited_for(project):
+    """doit notes its workers once it has started all of them, and ends those that it has noted."""
+    p = project("phases: {a: {run: sleep 50}, b: {run: sleep 50}}")
+    strike = (
+        "import multiprocessing.process, os, signal\n\n"
+        "start = multiprocessing.process.BaseProcess.start\n\n\n"
+        "def start_and_strike(worker):\n"
+        "    start(worker)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n\n\n"
+        "multiprocessing.process.BaseProcess.start = start_and_strike\n"
+    )
+    p.write("dodo.py", strike + (p.path / "dodo.py").read_text())
+    begun = time.monotonic()
+    said = p.doit("-n", "2", "sdlc", "ADW_ID=x", status=130)
+    assert time.monotonic() - begun < 30
+    assert "stopped by SIGINT; the same command goes on from here" in said
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_workers_that_are_not_forked_run_it_too_and_die_with_their_master(project, method):
     p = slow(project)
