@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from adws import (
     agents,
+    budget,
     change,
     checkout,
     contract,
@@ -27,10 +30,33 @@ from adws import (
     workspace,
 )
 from adws.agents import follow, verdict
-from adws.model import Command, Phase
+from adws.agents.record import Record, Usage
+from adws.model import Agent, Caps, Command, Phase, Result
 from adws.process import Outcome, Reason
 from adws.runs import Run, State
 from adws.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Help:
+    """What an attempt is given beyond the work itself: of earlier attempts, and what it may use."""
+
+    failed: Result | None = None
+    """What went wrong."""
+    log: Path | None = None
+    """And its log."""
+    paths: str = ""
+    """The files in conflict, one per line."""
+    session: str = ""
+    """The agent's session to go on from, if it works in the same slot."""
+    slot: int | None = None
+    thread: Usage = field(default_factory=Usage)
+    """What that session has used so far."""
+    caps: Caps = ()
+    meter: Callable[[Record], str] = lambda record: ""
+    patience: int = verdict.REPEATS
+    """Requests that it may repeat."""
+
 
 _NO = 1
 """What an `if` ends with to say no; a word that the shell does not find ends with 127, and is no answer."""
@@ -49,6 +75,7 @@ class Attempt:
     """The log of its command; those of `if` and `setup` lie beside it."""
     key: str
     """Of what it keeps."""
+    help: Help
     apart: list[str] = field(default_factory=list)
     """Paths in the checkout that are not its change."""
     furnished: bool = False
@@ -91,13 +118,33 @@ class Attempt:
         agent, outcome = self.phase.agent, self.outcome
         if agent is None or outcome is None or outcome.reason is Reason.COULD_NOT_START:
             return {}, ""
-        found = follow.whole(agent, self.log)
+        whole = follow.whole(agent, self.log)
+        found = whole.after(self._thread)
+        self.help.meter(found)
         credits = verdict.credits(agent, self.phase.model, found)
+        if "agent" in credits:
+            # what a later attempt needs to go on from this one
+            credits["agent"] |= {"name": agent.name, "slot": self.place.slot, "thread": asdict(whole.used)}
+        unkept = budget.untold(self.help.caps, found)
+        credits["final"] = (
+            bool(unkept) or outcome.reason is Reason.HOPELESS or found.status in verdict.REFUSED
+        )
         if outcome.reason is Reason.HOPELESS:
             return credits, ""  # it says it all
+        if at := verdict.again_at(found, datetime.now().astimezone()):
+            credits["waits"] = "later" if at == verdict.SOME_DAY else at.isoformat(timespec="seconds")
         reads_only = self.phase.writes == () and (self.place.out / "result.json").exists()
         ran, idle = outcome.reason is Reason.EXITED, not changed and not reads_only
-        return credits, verdict.fault(agent, found, passed=outcome.passed, stopped=not ran, idle=idle)
+        said = verdict.fault(agent, found, passed=outcome.passed, stopped=not ran, idle=idle)
+        return credits, "; ".join(filter(None, (said, unkept)))
+
+    @property
+    def _session(self) -> str:
+        return self.help.session if self.help.slot == self.place.slot else ""
+
+    @property
+    def _thread(self) -> Usage:
+        return self.help.thread if self._session else Usage()
 
     def furnish(self) -> str:
         """Put in place what git does not have; why that was not possible."""
@@ -165,17 +212,33 @@ class Attempt:
             network=phase.network,
         )
 
+    @property
+    def _given(self) -> agents.Given:
+        return agents.Given(
+            adw_id=self.run.id,
+            prompt=self.place.io / "prompt.md",
+            out=self.place.out,
+            record=runs.recordings(self.run),
+            caps=self.help.caps,
+            session=self._session,
+        )
+
+    def _follower(self, agent: Agent, log: Path) -> follow.Follower:
+        def meter(record: Record) -> str:
+            return self.help.meter(record.after(self._thread))
+
+        return follow.Follower(agent, log, self.help.patience, meter)
+
     def call(self, command: Command, suffix: str, stdin: Path | None = None) -> Outcome:
         """Run one of its commands under the supervisor."""
         place, phase, agent = self.place, self.phase, self.phase.agent
         left = max(self.run.deadline - time.monotonic(), 0.0)
-        prompt = place.io / "prompt.md"
         cwd = place.path(phase.dir) if phase.dir else place.tree
         if cwd is None or cwd.is_symlink() or not cwd.is_dir():
             return Outcome(
                 reason=Reason.COULD_NOT_START, detail=f"in {phase.dir}: no such directory in its base"
             )
-        argv = agents.command(phase, command, adw_id=self.run.id, prompt=prompt, out=place.out)
+        argv = agents.command(phase, command, self._given)
         env = contract.environment(self.run, phase, place, self.base)
         log = self.log.with_name(self.log.name + suffix)
         boxed = self.run.sandbox(phase) == "bwrap"
@@ -188,7 +251,7 @@ class Attempt:
             log=log,
             timeout=min(phase.timeout, left),
             idle=phase.idle_timeout,
-            watch=follow.Follower(agent, log).hopeless if agent and command is agent.run else None,
+            watch=self._follower(agent, log).hopeless if agent and command is agent.run else None,
             stdin=stdin,
             keep=place.locks,
             hide=secrets.together(self.hide.values()),
@@ -201,19 +264,39 @@ class Attempt:
 
 
 @contextlib.contextmanager
-def begin(run: Run, state: State, phase: Phase, base: str, tree: str, log: Path) -> Iterator[Attempt]:
+def begin(
+    run: Run, state: State, phase: Phase, base: str, tree: str, log: Path, help: Help | None = None
+) -> Iterator[Attempt]:
     """An attempt on the commit `base` with that tree, once it is the phase's turn.
 
     Raises TimeoutError at the run's deadline, and MissingError where lock files that it names are not there.
     """
+    help = help or Help()
     key = provision.key_of(run.repo, phase, tree)
     prefer = provision.shelf(phase, key) if key else None
     with contextlib.ExitStack() as stack:
         locks = [stack.enter_context(_turn(run, phase.lock))] if phase.lock else []
-        acquired = workspace.acquire(run.repo, base, deadline=run.deadline, prefer=prefer, locks=locks)
+        acquired = workspace.acquire(
+            run.repo, base, deadline=run.deadline, prefer=prefer, first=help.slot, locks=locks
+        )
         place = stack.enter_context(acquired)
-        contract.hand_over(run, state, phase, place)
-        yield Attempt(run=run, phase=phase, place=place, base=base, base_tree=tree, log=log, key=key)
+        contract.hand_over(run, state, phase, place, _told(run, place, help))
+        yield Attempt(
+            run=run, phase=phase, place=place, base=base, base_tree=tree, log=log, key=key, help=help
+        )
+
+
+def _told(run: Run, place: Workspace, help: Help) -> dict[str, str]:
+    """The variables of a prompt that say what went wrong; its artifacts and log are put beside the tree."""
+    if help.paths:
+        return {"paths": help.paths}
+    if help.failed is None:
+        return {}
+    folder = place.io / "failed"
+    workspace.export(run.repo, place, help.failed.out, folder)
+    if help.log and help.log.is_file():
+        shutil.copyfile(help.log, folder / "log")
+    return {"failure": help.failed.reason, "failed": str(folder)}
 
 
 @contextlib.contextmanager

@@ -43,7 +43,8 @@ usage: adws [-n JOBS] [WORKFLOW | PHASE]... [ADW_ID=id] [ISSUE=path.md] [REPO=pa
   adws verify HEAD                whether a merged commit is what its run's records make
 
 exit codes: 0 done, 1 a phase failed or the merge was refused, 2 an error while running,
-3 the call, the pipeline or the repository cannot be used, 129, 130, 143 stopped by HUP, INT, TERM
+3 the call, the pipeline, an agent or the repository cannot be used, 4 a usage limit is to be
+waited for, 129, 130, 143 stopped by HUP, INT, TERM
 """
 _BESIDE = {"clean": "adws.clean", "verify": "adws.verify"}
 """What doit has no part in. Each module's `main` takes the other words and returns the exit code."""
@@ -81,6 +82,9 @@ class _Strict:
     def parse_execute(self, argv: Sequence[str]) -> Any:
         try:
             return super().parse_execute(argv)  # type: ignore[misc]
+        except BrokenPipeError:  # `| head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except CmdParseError as error:
             with tasks.edge():
                 raise UserError(_said(error, self)) from None

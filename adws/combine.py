@@ -6,7 +6,9 @@ the order in which phases finished nor on the history of their hidden commits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from adws import change, git, runs
 from adws.errors import printable
@@ -14,19 +16,28 @@ from adws.git import Repo
 from adws.model import Phase, Result, Status, closure
 from adws.runs import Run, State
 
+Resolved = Mapping[str, str]
+"""By the key of a conflict, the tree that it was resolved to."""
+
 
 class ConflictError(Exception):
     """Changes that do not go together; `str()` says which, for the user."""
 
-    def __init__(self, who: str, paths: Sequence[str]) -> None:
+    def __init__(self, who: str, overlap: OverlapError) -> None:
+        paths = overlap.paths
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         super().__init__(f"{who} both changed {printable(paths[0])}{more}")
+        self.overlap = overlap
 
 
-class _OverlapError(Exception):
-    def __init__(self, paths: Sequence[str]) -> None:
+class OverlapError(Exception):
+    def __init__(self, paths: Sequence[str], tree: str, key: str) -> None:
         super().__init__()
         self.paths = paths
+        self.tree = tree
+        """What git could do: the files in conflict have markers."""
+        self.key = key
+        """Names the three trees, so that the same conflict is known again."""
 
 
 def base_tree(run: Run, state: State, phase: Phase) -> str:
@@ -45,8 +56,11 @@ def base(run: Run, state: State, phase: Phase) -> tuple[str, str]:
     return runs.join(run.repo, tree, parents), tree
 
 
-def fold(run: Run, state: State, phases: Iterable[Phase]) -> str:
-    """The run's base with the changes of these phases, in their order, without those of failed ones."""
+def fold(run: Run, state: State, phases: Iterable[Phase], resolved: Resolved = MappingProxyType({})) -> str:
+    """The run's base with the changes of these phases, in their order, without those of failed ones.
+
+    Raises ConflictError where it is not among the `resolved`.
+    """
     tree = state.base_tree
     merged: list[Result] = []
     for phase in phases:
@@ -54,11 +68,11 @@ def fold(run: Run, state: State, phases: Iterable[Phase]) -> str:
         if result is None or result.status is not Status.PASSED or result.tree == result.base_tree:
             continue
         try:
-            tree = _three_way(run.repo, result.base_tree, tree, result.tree)
-        except _OverlapError as overlap:
+            tree = _three_way(run.repo, result.base_tree, tree, result.tree, resolved)
+        except OverlapError as overlap:
             others = [r.phase for r in merged if _touches(run.repo, r, overlap.paths)]
             who = ", ".join(f"`{name}`" for name in others) or "earlier ones"
-            raise ConflictError(f"phases {who} and `{phase.name}`", overlap.paths) from None
+            raise ConflictError(f"phases {who} and `{phase.name}`", overlap) from None
         merged.append(result)
     return tree
 
@@ -66,21 +80,21 @@ def fold(run: Run, state: State, phases: Iterable[Phase]) -> str:
 def applies(repo: Repo, result: Result, base_tree: str) -> bool:
     """Whether the result's change still goes onto this base."""
     try:
-        _three_way(repo, result.base_tree, base_tree, result.tree)
-    except _OverlapError:
+        _three_way(repo, result.base_tree, base_tree, result.tree, {})
+    except OverlapError:
         return False
     return True
 
 
-def onto(repo: Repo, branch: str, before: str, tip: str, tree: str) -> str:
+def onto(repo: Repo, branch: str, before: str, tip: str, tree: str, resolved: Resolved) -> str:
     """The tree of a branch's tip with the change from `before` to `tree`. Raises ConflictError."""
     try:
-        return _three_way(repo, before, tip, tree)
-    except _OverlapError as overlap:
-        raise ConflictError(f"branch `{branch}` and this run", overlap.paths) from None
+        return _three_way(repo, before, tip, tree, resolved)
+    except OverlapError as overlap:
+        raise ConflictError(f"branch `{branch}` and this run", overlap) from None
 
 
-def _three_way(repo: Repo, before: str, ours: str, theirs: str) -> str:
+def _three_way(repo: Repo, before: str, ours: str, theirs: str, resolved: Resolved) -> str:
     if before == theirs or ours == theirs:
         return ours
     if before == ours:
@@ -94,7 +108,10 @@ def _three_way(repo: Repo, before: str, ours: str, theirs: str) -> str:
     if not tree:
         raise git.GitError("merge-tree", status, "")  # it ends with 1 as well where a commit is not there
     if status == 1:
-        raise _OverlapError(paths or ["an unnamed path"])
+        key = hashlib.sha256(f"{before} {ours} {theirs}".encode()).hexdigest()
+        if key in resolved:
+            return resolved[key]
+        raise OverlapError(paths or ["an unnamed path"], tree, key)
     return tree
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +16,51 @@ from adws.workspace import Workspace
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TERM", "TMPDIR", "VIRTUAL_ENV")
 """All that a phase sees of the caller's environment; the rest is what the pipeline names."""
+_RETRY = Path(__file__).parent / "prompts" / "retry.md"
+"""What a prompt ends with where an earlier attempt has failed."""
 _RESULT_LIMIT = 1 << 20
 """Bytes of `result.json`, which goes into a commit message."""
 _RESULT_DEPTH = 50
 
 
-def hand_over(run: Run, state: State, phase: Phase, place: Workspace) -> None:
-    """Write what the phase is given to read: the issue, the results of what it needs, the prompt."""
+SEVERITIES = ("blocker", "major", "minor")
+"""Of a finding, the gravest first. A blocker makes its phase red."""
+
+
+def hand_over(run: Run, state: State, phase: Phase, place: Workspace, told: Mapping[str, str]) -> None:
+    """Write what the phase is given to read: the issue, the results of what it needs, the prompt.
+
+    `told` are the variables of the prompt that say what went wrong.
+    """
     (place.io / "issue.md").write_bytes(state.issue)
-    told: dict[str, dict[str, Any]] = {}
+    upstream: dict[str, dict[str, Any]] = {}
     for need in closure(run.pipeline, phase.needs):
         known = state.results[need.name]
         out = place.io / "needs" / need.name
         workspace.export(run.repo, place, known.out, out)
-        told[need.name] = {**known.fields, "status": known.status, "base": known.base, "out": str(out)}
-    (place.io / "state.json").write_text(json.dumps(told, indent=1, sort_keys=True))
+        upstream[need.name] = {**known.fields, "status": known.status, "base": known.base, "out": str(out)}
+    (place.io / "state.json").write_text(json.dumps(upstream, indent=1, sort_keys=True))
     if phase.agent:
         values = {
             "adw_id": run.id,
             "phase": phase.name,
             "issue": state.issue.decode(errors="replace"),
             "needs": "\n".join(
-                f"- {name}: {about['status']}, artifacts in {about['out']}" for name, about in told.items()
+                f"- {name}: {about['status']}, artifacts in {about['out']}"
+                for name, about in upstream.items()
             ),
             "out": str(place.out),
+            **dict.fromkeys(("failure", "failed", "paths"), ""),
+            **told,
         }
-        (place.io / "prompt.md").write_text(agents.render(phase, values), encoding="utf-8")
+        text = agents.render(phase, values)
+        if told and not phase.part:
+            text += agents.fill(_RETRY.read_text(encoding="utf-8"), values)
+        (place.io / "prompt.md").write_text(text, encoding="utf-8")
 
 
 def environment(run: Run, phase: Phase, place: Workspace, base: str) -> dict[str, str]:
     """All the variables that the phase's commands see."""
-    passed = {name: os.environ[name] for name in (*_ENVIRONMENT, *phase.secrets) if name in os.environ}
     ours = {
         "ADW_ID": run.id,
         "ADW_PHASE": phase.name,
@@ -60,24 +75,73 @@ def environment(run: Run, phase: Phase, place: Workspace, base: str) -> dict[str
     committer = {"GIT_COMMITTER_EMAIL": f"{runs.entry(phase.name)}@{run.id}.{seal.DOMAIN}"}
     # compose names a project by its folder, and all workspaces have the same
     compose = {"COMPOSE_PROJECT_NAME": f"adws-{place.slot}"}
-    return {"PATH": os.defpath, **compose, **committer, **passed, **dict(phase.env), **ours}
+    return {**compose, **committer, **passed(phase), **ours}
+
+
+def passed(phase: Phase) -> dict[str, str]:
+    """Of these variables those that are the same in all its attempts."""
+    caller = {name: os.environ[name] for name in (*_ENVIRONMENT, *phase.secrets) if name in os.environ}
+    return {"PATH": os.defpath, **caller, **dict(phase.env)}
 
 
 def fields(path: Path) -> tuple[dict[str, Any], str]:
-    """What `result.json` says, and what is wrong with it; a phase need not leave one."""
+    """What a JSON object such as `result.json` says, and what is wrong with it; it need not be there."""
     if path.is_symlink() or not path.is_file():
         return {}, ""
     if path.stat().st_size > _RESULT_LIMIT:
-        return {}, f"left a result.json of more than {_RESULT_LIMIT} bytes"
+        return {}, f"left a {path.name} of more than {_RESULT_LIMIT} bytes"
     try:
         said = json.loads(path.read_bytes(), parse_constant=_number, parse_float=_number)
     except (ValueError, RecursionError) as error:
-        return {}, f"left a result.json that cannot be read: {error}"
+        return {}, f"left a {path.name} that cannot be read: {error}"
     if not isinstance(said, dict):
-        return {}, "left a result.json that is no JSON object"
+        return {}, f"left a {path.name} that is no JSON object"
     if _deeper(said, _RESULT_DEPTH):
-        return {}, f"left a result.json nested deeper than {_RESULT_DEPTH}"
+        return {}, f"left a {path.name} nested deeper than {_RESULT_DEPTH}"
     return said, ""
+
+
+def missing(phase: Phase, out: Path) -> str:
+    """What is missing of what it has to leave in `ADW_OUT`, or is of another shape; empty for nothing."""
+    for name, keys in phase.leaves:
+        path = out / name
+        if path.resolve() != out.resolve() / name or not path.is_file():
+            return f"left no {name} in ADW_OUT"
+        said, why = fields(path)
+        if why or (without := [key for key in keys if said.get(key) in (None, "")]):
+            return why or f"left a {name} without `{without[0]}`"
+    return ""
+
+
+def blocked(result: Mapping[str, Any]) -> str:
+    """Which blocker is among the findings of a result.json; or that nobody can tell."""
+    found = result.get("findings", [])
+    if not isinstance(found, list) or not all(map(_is_finding, found)):
+        severities = ", ".join(SEVERITIES)
+        return (
+            f"left findings of another shape than a list of {{severity, message}}; severities: {severities}"
+        )
+    grave = blockers(result)
+    if not grave:
+        return ""
+    first = grave[0]
+    place = ":".join(str(first[key]) for key in ("path", "line") if first.get(key))
+    more = f" and {len(grave) - 1} more" if len(grave) > 1 else ""
+    words = " ".join(first["message"].split())[:200]
+    return f"found a blocker{more}: {place}: {words}" if place else f"found a blocker{more}: {words}"
+
+
+def blockers(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of the findings of a result.json."""
+    found = result.get("findings")
+    readable = filter(_is_finding, found if isinstance(found, list) else ())
+    return [each for each in readable if each["severity"] == SEVERITIES[0]]
+
+
+def _is_finding(said: Any) -> bool:
+    return (
+        isinstance(said, dict) and said.get("severity") in SEVERITIES and isinstance(said.get("message"), str)
+    )
 
 
 def _number(said: str) -> float:

@@ -41,6 +41,23 @@ def lost(out: Path, before: Path, reports: Iterable[str]) -> str:
     return ""
 
 
+def unrun(out: Path, before: Path, reports: Iterable[str]) -> str:
+    """Which of the tests in the red reports below `before` is not in those below `out`, or skipped there."""
+    from xml.etree import ElementTree
+
+    for name in reports:
+        try:
+            then, now = (ElementTree.parse(folder / name).getroot() for folder in (before, out))  # noqa: S314
+        except (OSError, ElementTree.ParseError):
+            continue  # it was red because there was none
+        left = Counter(_id(case) for case in now.iter("testcase") if not _skipped(case))
+        asked = Counter(_id(case) for case in then.iter("testcase") if not _skipped(case))
+        if gone := [test for test, times in asked.items() if left[test] < times]:
+            more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+            return f"does not run any more, since its repair: {gone[0]}{more}"
+    return ""
+
+
 def _passed(root: Element) -> Iterator[str]:
     return (_id(case) for case in root.iter("testcase") if not _skipped(case) and not _failed(case))
 

@@ -295,6 +295,11 @@ def pathspecs(globs: Iterable[str], *, icase: bool = False) -> list[str]:
     return [f":(exclude,{magic}){g[1:]}" if g.startswith("!") else f":({magic}){g}" for g in globs]
 
 
+def literally(path: str) -> str:
+    """The glob that matches nothing but this path."""
+    return re.sub(r"[!*?\[\\]", r"\\\g<0>", path)
+
+
 def open_repo(path: Path) -> Repo:
     """Look at the repository around `path` as the user's own git does; refuse what cannot be used."""
     if not path.is_dir():

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from adws import branch, change, combine, git, phase, runs, seal
+from adws import branch, change, combine, git, phase, resolve, runs, seal, trial
 from adws.errors import printable
-from adws.model import Phase, Result, Status, closure
+from adws.model import DONE, Phase, Result, Status, closure
 from adws.runs import Run, State
 
 _TRIES = 20
@@ -42,10 +42,13 @@ def perform(run: Run, wanted: Iterable[str], told: Mapping[str, str]) -> Merged:
         raise RefusedError(said)
     if faults := [said for each in phases if (said := fault(run, state, each))]:
         raise RefusedError("; ".join(faults))
+    resolved: list[Result] = []
     try:
-        return runs.persist(run.repo, lambda: _publish(run, state, phases, combine.fold(run, state, phases)))
-    except combine.ConflictError as conflict:
-        raise RefusedError(f"{conflict}; nothing was merged, both results are kept") from None
+        while True:
+            try:
+                return runs.persist(run.repo, lambda: _publish(run, state, phases, resolved))
+            except combine.ConflictError as conflict:
+                resolved.append(_resolve(run, state, conflict))
     except TimeoutError as error:
         said = str(error) or "another run moved branches until this run's time limit"
         raise RefusedError(said) from None
@@ -56,13 +59,13 @@ def fault(run: Run, state: State, each: Phase) -> str:
     known = state.results.get(each.name)
     if known is None:
         return f"phase `{each.name}` has no result"
-    if known.status is Status.FAILED:
+    if known.status not in DONE:
         return "" if each.continue_on_error else f"phase `{each.name}` failed: {known.reason}"
     if not phase.is_current(run, state, each):
         return f"the result of phase `{each.name}` is not for these inputs; run it again"
     if known.status is Status.SKIPPED and each.condition is not None:
         return ""
-    if said := change.violation(run.repo, each, known.base_tree, known.tree):
+    if said := phase.breach(run, each, known):
         return f"phase `{each.name}` {said}"
     return ""
 
@@ -83,7 +86,20 @@ def forged(run: Run, state: State, phases: Iterable[Phase], told: Mapping[str, s
     return f"the record of phase `{wrong[0]}` is inconsistent; run it again" if wrong else ""
 
 
-def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str) -> Merged:
+def _resolve(run: Run, state: State, conflict: combine.ConflictError) -> Result:
+    """The resolution of a conflict, as it was found before or is now. Raises RefusedError."""
+    kept = f"{conflict}; nothing was merged, both results are kept"
+    if run.pipeline.resolve is None:
+        raise RefusedError(kept) from None
+    found = resolve.perform(run, state, conflict.overlap, run.pipeline.resolve)
+    if found.status is not Status.PASSED:
+        raise RefusedError(f"{kept}; {found.by} did not resolve it: {found.reason}") from None
+    return found
+
+
+def _publish(run: Run, state: State, phases: Sequence[Phase], resolved: Sequence[Result]) -> Merged:
+    trees = {each.key: each.tree for each in resolved}
+    tree = combine.fold(run, state, phases, trees)
     name = run.pipeline.into.replace("{adw_id}", run.id)
     ref = f"refs/heads/{name}"
     with contextlib.ExitStack() as stack:
@@ -91,14 +107,17 @@ def _publish(run: Run, state: State, phases: Sequence[Phase], tree: str) -> Merg
         for _ in range(_TRIES):
             tip = branch.tip(run.repo, ref)
             merged = (
-                combine.onto(run.repo, name, _before(run, state, tip), runs.tree_of(run.repo, tip), tree)
+                combine.onto(
+                    run.repo, name, _before(run, state, tip), runs.tree_of(run.repo, tip), tree, trees
+                )
                 if tip
                 else tree
             )
             if merged == runs.tree_of(run.repo, tip or state.base):
                 return Merged(branch=name, commit=tip, moved=False)
             _judge(run, state, phases, merged)
-            commit = _commit(run, state, phases, merged, tree, tip or state.base)
+            said = message(run, state, phases, tree, resolved)
+            commit = _commit(run, merged, said, tip or state.base)
             git.run("update-ref", f"{run.ref}/merge", commit, git_dir=run.repo.git_dir)
             runs.check_whole(run.repo, commit, tip or state.base)  # `git gc --prune=now` may have been faster
             try:
@@ -140,13 +159,13 @@ def _judge(run: Run, state: State, phases: Sequence[Phase], tree: str) -> None:
         if not change.files(run.repo, known.tree, tree, each.inputs or ()):
             continue
         log = runs.folder(run.repo, run.id) / runs.entry(each.name) / "log.merged"
-        if said := phase.judge(run, state, each, runs.join(run.repo, tree, [state.base]), log):
+        if said := trial.judge(run, state, each, runs.join(run.repo, tree, [state.base]), log):
             raise RefusedError(
                 f"phase `{each.name}` passed alone, but on the merged tree it {said}; its log is {log}"
             )
 
 
-def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: str, parent: str) -> str:
+def _commit(run: Run, tree: str, said: str, parent: str) -> str:
     name, email = run.repo.identity
     who = {
         f"GIT_{role}_{what}": value
@@ -154,7 +173,7 @@ def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: st
         for what, value in (("NAME", name), ("EMAIL", email))
     }
     sign = ("-S",) if run.pipeline.sign else ()
-    given = {"env": who, "stdin": message(run, state, phases, ours).encode(), "config": run.repo.signing}
+    given = {"env": who, "stdin": said.encode(), "config": run.repo.signing}
     try:
         _, out = git.call("commit-tree", *sign, tree, "-p", parent, git_dir=run.repo.git_dir, **given)  # type: ignore[arg-type]
     except git.GitError as error:
@@ -164,23 +183,26 @@ def _commit(run: Run, state: State, phases: Sequence[Phase], tree: str, ours: st
     return out.decode().strip()
 
 
-def message(run: Run, state: State, phases: Sequence[Phase], tree: str) -> str:
+def message(
+    run: Run, state: State, phases: Sequence[Phase], tree: str, resolved: Sequence[Result] = ()
+) -> str:
     """What the commit says; `tree` is what the run brings, before it is put onto the branch's tip."""
     results = [state.results[each.name] for each in phases]
-    lines = [state.title, "", *map(_line, results), ""]
+    lines = [state.title, "", *map(_line, (*results, *resolved)), ""]
     lines += [f"Adws-Run: {run.id}", f"Adws-Record: {state.record}", f"Adws-Base: {state.base}"]
     lines += [f"Adws-Pipeline: sha256:{run.pipeline.digest}", f"Adws-Tree: {tree}"]
     lines += [f"Adws-Phase: {r.phase} {r.status} {r.seconds:.1f}s {r.commit}" for r in results]
+    lines += [f"Adws-Resolve: {r.commit}" for r in resolved]
     return "\n".join(lines) + "\n"
 
 
 def _line(result: Result) -> str:
     said = result.reason or str(result.fields.get("summary", ""))
     note = printable(" ".join(said.split()))[:100]
-    verdict = "failed, not merged" if result.status is Status.FAILED else result.status
+    verdict = result.status if result.status in DONE else "failed, not merged"
+    verdict = f"{verdict} after a repair by {result.repaired_by}" if result.repaired else verdict
+    verdict = "conflict resolved" if result.part else verdict
     box = f" in {result.sandbox}" if result.sandbox != "none" else ""
-    cost = result.agent.get("cost")
-    paid = f" for ${cost:.2f}" if isinstance(cost, float) else ""
-    return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.by}{box}{paid}" + (
+    return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.credit}{box}" + (
         f": {note}" if note else ""
     )

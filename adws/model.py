@@ -26,10 +26,24 @@ class Agent:
     format: str = "text"
     """What its output is, one of `agents.record.FORMATS`."""
     model: str | None = None
+    limits: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(cap, the arguments by which the program keeps it itself): they stand for `{limits}` in `run`."""
+    resume: tuple[str, ...] = ()
+    """The arguments for `{resume}` in `run`, where it goes on from its session `{session}`."""
+    tested: str = ""
+    """The versions of the program that it was tried with, as in `>=2.1,<3` (PEP 440)."""
+    login: tuple[str, ...] = ()
+    """Files where it keeps its login; one of them or of `secrets` has to be there. Empty = nobody looks."""
     env: Pairs = ()
     secrets: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
 
+
+Caps = tuple[tuple[str, float], ...]
+"""What may be used at most: (`max-cost`, US dollars), (`max-turns`, n), (`max-tokens`, n, in and out)."""
+
+REPAIR, RESOLVE = "repair", "resolve"
+"""The parts of a run that are no phase; see `Phase.part`."""
 
 Command = str | tuple[str, ...]
 """A string goes to `/bin/sh -e -c`, a tuple is the command itself."""
@@ -61,6 +75,16 @@ class Phase:
     """The text of the prompt file (not its path); set together with `agent`."""
     model: str | None = None
     """The phase's model, or its agent's, or None."""
+    caps: Caps = ()
+    """For all attempts at it in one run together."""
+    escalate: Phase | None = None
+    """The same work by another agent or model, for the last attempt, after all others have failed."""
+    repair: Phase | None = None
+    """Who mends the tree when it has failed, before it is judged again; `part` is set there."""
+    repairs: int = 0
+    """How often in one call."""
+    part: str = ""
+    """REPAIR or RESOLVE, where it is not the phase itself but what is done for it."""
     env: Pairs = ()
     """Without what comes from the caller; a shard's matrix values are in it."""
     secrets: tuple[str, ...] = ()
@@ -87,6 +111,8 @@ class Phase:
     """Name of a phase it needs: each test that passed in the reports there has to pass in its own."""
     proves: Command | None = None
     """Has to fail before its change, with the tests of the change, and to pass after it."""
+    leaves: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(a file below `ADW_OUT`, the keys that the JSON object in it has to have)."""
     outputs: tuple[str, ...] = ()
     """Globs of files it has to leave in its workspace; captured even where git ignores them."""
     inputs: tuple[str, ...] | None = None
@@ -115,6 +141,12 @@ class Pipeline:
     """The branch to merge into; `{adw_id}` is filled in per run."""
     sign: bool
     """Whether the commit is signed with the user's key."""
+    resolve: Phase | None = None
+    """Who resolves conflicts of the merge; None = nobody, they are told."""
+    caps: Caps = ()
+    """For all attempts of a run together."""
+    record: str = ""
+    """The folder for recordings of agents, relative to the repository; empty = none are made."""
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -138,6 +170,12 @@ class Status(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     """Its `if` said no: it changed nothing, and what needs it goes on."""
+    REPAIRED = "repaired"
+    """What it failed on was changed, and nobody has judged that yet."""
+
+
+DONE = (Status.PASSED, Status.SKIPPED)
+"""The verdicts with which a run goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +199,18 @@ class Result:
     seconds: float
     by: str
     """Who did it: `command`, or the agent and its model."""
+    part: str = ""
+    """As in `Phase`: an attempt at a repair is one of the phase."""
+    repaired: str = ""
+    """The commit of the repair that it started from; its change has the repair in it."""
+    repaired_by: str = ""
+    """Whose repair that was, as in `credit`."""
+    escalated: str = ""
+    """Why another agent or model than usual did it."""
+    waits: str = ""
+    """When its vendor, who said no for now, is worth another try: an ISO 8601 time, or `later`."""
+    final: bool = False
+    """Whether another attempt would fare no better."""
     sandbox: str = "none"
     """What kept it in its workspace."""
     agent: dict[str, Any] = field(default_factory=dict)
@@ -169,3 +219,9 @@ class Result:
     """What its `result.json` says: `summary`, `findings`, ..."""
     commit: str = ""
     """The hidden commit that holds all this, once it is recorded."""
+
+    @property
+    def credit(self) -> str:
+        """Who did it, and for how much where that is known."""
+        cost = self.agent.get("cost")
+        return f"{self.by} for ${cost:.2f}" if isinstance(cost, float) else self.by

@@ -1,25 +1,32 @@
-"""One phase: is it up to date, its attempts with their evidence and contract, the recorded result."""
+"""One phase: is it up to date, and if not, its attempts, from the first to the one that stands."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime
 
-from adws import attempt, change, combine, contract, evidence, git, runs, seal, workspace
+from adws import change, combine, contract, runs, trial
 from adws.agents import verdict
-from adws.attempt import Attempt
-from adws.errors import UserError, told
-from adws.model import Phase, Result, Status, closure
-from adws.process import Reason
-from adws.provision import MissingError
+from adws.errors import UserError
+from adws.model import DONE, Phase, Result, Status, closure
 from adws.runs import Run, State
+from adws.trial import Trial
+
+_SOON = 300.0
+"""Seconds that we wait for a vendor that said no for now; for more, the run is parked."""
+_BACKOFF = 2.0
+"""Seconds before the first repetition where the vendor says none; each further one waits twice as long."""
+_CHANGING = re.compile(r"0x[0-9a-f]+|[0-9]+")
+"""What differs between two logs of the same failure."""
 
 
 def is_current(run: Run, state: State, phase: Phase) -> bool:
     """Whether the recorded result is one for exactly today's inputs, and no failure."""
     known = state.results.get(phase.name)
-    if known is None or known.status is Status.FAILED:
+    if known is None or known.status not in DONE:
         return False
     try:
         base_tree = combine.base_tree(run, state, phase)
@@ -28,59 +35,45 @@ def is_current(run: Run, state: State, phase: Phase) -> bool:
     return known.key == runs.key(run, state, phase, base_tree) and combine.applies(run.repo, known, base_tree)
 
 
+def breach(run: Run, phase: Phase, result: Result) -> str:
+    """What the phase, or its repair, changed and was not allowed to; empty for nothing."""
+    if not result.repaired or phase.repair is None:
+        return change.violation(run.repo, phase, result.base_tree, result.tree)
+    start = runs.tree_of(run.repo, result.repaired)
+    said = change.violation(run.repo, phase.repair, result.base_tree, start)
+    return f"{said}, in its repair" if said else change.violation(run.repo, phase, start, result.tree)
+
+
+def waiting(result: Result) -> str:
+    """What a phase waits for, in the user's words and time zone."""
+    if result.waits == "later":
+        return f"waits until its usage limit is lifted, no time was told: {result.reason}"
+    at = datetime.fromisoformat(result.waits).astimezone()
+    return f"waits until {at:%Y-%m-%d %H:%M %Z}: {result.reason}"
+
+
 def perform(run: Run, phase: Phase) -> Result:
-    """Do the phase, with its retries, and record every attempt; the last one is the result.
+    """Do the phase and record every attempt at it; the last one is the result.
 
     UserError where a phase it needs has no result to start from.
     """
     state = runs.load(run, [each.name for each in closure(run.pipeline, [phase.name])])
     _check_needs(run, state, phase)
-    for _ in range(1 + phase.retries):
-        result = runs.record(run, _try(run, state, phase))
-        refused = result.agent.get("status") in verdict.REFUSED  # and would be again
-        if result.status is not Status.FAILED or refused or time.monotonic() > run.deadline:
-            break
-    return result
+    last = state.results.get(phase.name)
+    failed = failure(run, last) if last else None
+    course = _Course(run=run, state=state, phase=phase, worker=phase, last=last, failed=failed)
+    while True:
+        result = runs.record(run, course.judged(trial.perform(course.next)))
+        if not course.goes_on(result):
+            return result
 
 
-def judge(run: Run, state: State, phase: Phase, commit: str, log: Path) -> str:
-    """Run the phase's command on a fresh checkout; what is wrong, empty when the evidence is green."""
-    tree = runs.tree_of(run.repo, commit)
-    with attempt.begin(run, state, phase, commit, tree, log) as again:
-        if said := again.execute() or _evidence(again):
-            return said
-        again.place.check()
-        left = again.capture()
-        again.put_away(left)
-        return "" if left == tree else "changed the files that it judges"
-
-
-def _evidence(done: Attempt) -> str:
-    """What is wrong with the reports that it left."""
-    phase, out = done.phase, done.place.out
-    said = evidence.fault(out, phase.evidence, done.began)
-    if said or phase.baseline is None:
-        return said
-    return evidence.lost(out, done.place.io / "needs" / phase.baseline, phase.evidence)
-
-
-def _prove(run: Run, state: State, phase: Phase, result: Result, log: Path) -> str:
-    """Whether `proves` fails before the change and passes after it; which half is missing, if one is."""
-    before = change.with_tests(run.repo, result.base_tree, result.tree)
-    for when, tree in (("before", before), ("after", result.tree)):
-        commit = runs.join(run.repo, tree, [result.base])
-        with attempt.begin(run, state, phase, commit, tree, log.with_name(f"{log.name}.{when}")) as work:
-            if said := work.furnish():
-                return said
-            outcome = work.call(phase.proves or "", "")
-        if when == "after":
-            return "" if outcome.passed else f"`proves` does not pass after its change: {outcome.text}"
-        if outcome.passed:
-            return "`proves` passes before its change as well, so it proves nothing"
-        # 126 and 127 are the shell's for a command that cannot be run, as opposed to one that says no
-        if outcome.reason is not Reason.EXITED or outcome.code in (126, 127):
-            return f"`proves` could not be run before its change: {outcome.text}"
-    return ""
+def failure(run: Run, last: Result) -> Result | None:
+    """The attempt at the phase itself that failed, of those that ended with `last`."""
+    if not last.part:
+        return last if last.status is Status.FAILED else None
+    found = [each for each in runs.attempts(run) if each.phase == last.phase and not each.part]
+    return max(found, key=lambda each: each.attempt, default=None)
 
 
 def _check_needs(run: Run, state: State, phase: Phase) -> None:
@@ -89,86 +82,112 @@ def _check_needs(run: Run, state: State, phase: Phase) -> None:
         if known is None:
             what = f"phase `{phase.name}` needs `{need.name}`, which has no result in run {run.id}"
             raise UserError(f"{what}; run it first: doit {need.name} ADW_ID={run.id}")
-        if known.status is Status.FAILED and not need.continue_on_error:
+        if known.status not in DONE and not need.continue_on_error:
             raise UserError(f"phase `{phase.name}` needs `{need.name}`, which failed: {known.reason}")
 
 
-def _try(run: Run, state: State, phase: Phase) -> Result:
-    number, folder = runs.new_attempt(run, state, phase.name)
-    started = time.monotonic()
-    by = f"{phase.agent.name} {phase.model or ''}".strip() if phase.agent else "command"
-    result = Result(
-        phase=phase.name, attempt=number, status=Status.PASSED, reason="", by=by, seconds=0.0, key="",
-        sandbox=run.sandbox(phase),
-        base=state.base, base_tree=state.base_tree, tree=state.base_tree, out=run.repo.empty_tree,
-    )  # fmt: skip
-    try:
-        result = runs.persist(run.repo, lambda: _based(run, state, phase, result))
-        result = _work(run, state, phase, result, folder)
-    except (combine.ConflictError, MissingError, TimeoutError) as error:
-        result = dataclasses.replace(result, reason=str(error))
-    status = Status.FAILED if result.reason else result.status
-    return dataclasses.replace(result, status=status, seconds=round(time.monotonic() - started, 3))
+@dataclass(kw_only=True)
+class _Course:
+    """Whose turn it is: retries, then once somebody else, then repairs, each followed by a judgement."""
+
+    run: Run
+    state: State
+    phase: Phase
+    worker: Phase
+    last: Result | None
+    """The last attempt, be it one of an earlier call."""
+    failed: Result | None
+    """The last attempt at the phase itself that failed."""
+    retried: int = 0
+    repairs: int = 0
+    repeats: int = 0
+    """Requests and attempts that were repeated since a vendor said no for now."""
+    pauses: int = 0
+    stuck: bool = False
+    """Whether it fails as it did before its repair."""
+
+    @property
+    def next(self) -> Trial:
+        last = self.last
+        return Trial(
+            run=self.run,
+            state=self.state,
+            phase=self.phase,
+            worker=self.worker,
+            before=last,
+            failed=self.failed,
+            last=last if last and last.part == self.worker.part else None,
+            patience=verdict.REPEATS - self.repeats,
+        )
+
+    def judged(self, result: Result) -> Result:
+        """The result with what only those before it can tell."""
+        if result.status is Status.REPAIRED:
+            return dataclasses.replace(result, reason="it was repaired, and has not been judged since")
+        if result.status is not Status.FAILED:
+            return result
+        if result.waits and self.repeats >= verdict.REPEATS and _seconds(result.waits) < _SOON:
+            result = dataclasses.replace(result, waits="", final=True)
+        if self.worker.part and self.failed:
+            return dataclasses.replace(result, reason=f"{self.failed.reason}; its repair: {result.reason}")
+        if self.last and self.last.status is Status.REPAIRED and self.failed:
+            self.stuck = self._signature(result) == self._signature(self.failed)
+            more = "; that is as before its repair" if self.stuck else ""
+            result = dataclasses.replace(result, reason=result.reason + more)
+        return result
+
+    def goes_on(self, result: Result) -> bool:
+        """Whether there is another attempt, which is `next`."""
+        self.last, phase = result, self.phase
+        if result.status in DONE or self._ends(result):
+            return False
+        if result.status is Status.REPAIRED:
+            other = self.failed and self.failed.escalated
+            self.worker = phase.escalate if other and phase.escalate else phase
+            return True
+        if result.waits:
+            return self._waited(result)
+        if not result.part:
+            self.failed = result
+        if not result.part and self.retried < self.worker.retries and self.worker is phase:
+            self.retried += 1
+        elif self.worker is phase and phase.escalate:
+            self.worker = phase.escalate
+        elif phase.repair and self.repairs < phase.repairs and not self.stuck and self._mendable:
+            self.repairs += 1
+            self.worker = phase.repair
+        else:
+            return False
+        return True
+
+    @property
+    def _mendable(self) -> bool:
+        """Whether the files are at fault: an agent that looked at them has to have found a blocker."""
+        return self.phase.agent is None or bool(self.failed and contract.blockers(self.failed.fields))
+
+    def _ends(self, result: Result) -> bool:
+        """Whether no other attempt would fare better, or none now."""
+        return result.final or _seconds(result.waits) >= _SOON or time.monotonic() > self.run.deadline
+
+    def _waited(self, result: Result) -> bool:
+        """Wait as long as the vendor said; False where the run ends before."""
+        pause = max(_seconds(result.waits), _BACKOFF * 2.0**self.pauses)
+        self.pauses += 1
+        self.repeats += 1 + result.agent.get("retries", 0)
+        if time.monotonic() + pause > self.run.deadline:
+            return False
+        time.sleep(pause)
+        return True
+
+    def _signature(self, result: Result) -> tuple[str, str]:
+        """What two equal failures have in common."""
+        log = runs.last_log(self.run, result)
+        said = log.read_text(errors="replace") if log.is_file() else ""
+        return result.reason, _CHANGING.sub("", said)
 
 
-def _based(run: Run, state: State, phase: Phase, result: Result) -> Result:
-    base, tree = combine.base(run, state, phase)
-    key = runs.key(run, state, phase, tree)
-    result = dataclasses.replace(result, key=key, base=base, base_tree=tree, tree=tree)
-    if len(phase.needs) > 1:
-        runs.pin(run, result)  # the base is a commit that nothing else holds
-    return result
-
-
-def _work(run: Run, state: State, phase: Phase, result: Result, folder: Path) -> Result:
-    """The attempt in its workspace: what it left, and everything that speaks against it."""
-    log = folder / "log"
-    with attempt.begin(run, state, phase, result.base, result.base_tree, log) as work:
-        if phase.agent:
-            (folder / "prompt.md").write_bytes((work.place.io / "prompt.md").read_bytes())
-        wanted, said = work.wanted()
-        if not wanted or said:
-            return dataclasses.replace(result, status=Status.SKIPPED, reason=said)
-        faults, out = [work.execute()], work.place.out
-        try:
-            result = _capture(run, work, result)
-        except (git.GitError, OSError) as error:
-            said = told(error) if isinstance(error, OSError) else str(error)
-            return dataclasses.replace(result, reason=f"left what cannot be captured: {said}")
-        changed = result.tree != result.base_tree
-        credits, doubt = work.told(changed)
-        faults += [doubt, result.reason]
-        result = dataclasses.replace(result, **credits)
-        fields, said = contract.fields(out / "result.json")
-        result = dataclasses.replace(result, fields=fields)
-        faults += [change.violation(run.repo, phase, result.base_tree, result.tree), said, _evidence(work)]
-        faults += [seal.broken(run.repo, run.seal)]
-        workspace.export(run.repo, work.place, result.out, folder / "out")
-    if phase.evidence and changed and not any(faults):
-        # what the report says was seen on files that the command changed meanwhile
-        commit = runs.join(run.repo, result.tree, [result.base])
-        faults.append(judge(run, state, phase, commit, folder / "log.judged"))
-    if phase.proves and not any(faults):
-        faults.append(_prove(run, state, phase, result, folder / "log.proves"))
-    return dataclasses.replace(result, reason="; ".join(filter(None, faults)))
-
-
-def _capture(run: Run, work: Attempt, result: Result) -> Result:
-    """What it left, safe from everybody. Raises GitError where that is more than git can hold."""
-
-    def left() -> Result:
-        tree = work.capture()
-        if leak := work.leak(tree):
-            return dataclasses.replace(result, reason=f"{leak}; nothing of it was kept")
-        found = dataclasses.replace(result, tree=tree, out=workspace.capture_out(run.repo, work.place))
-        if (tree, found.out) != (result.base_tree, run.repo.empty_tree):
-            runs.pin(run, found)
-        return found
-
-    # with the old index git would take what is gone for stored already
-    work.place.check()
-    found = runs.persist(run.repo, left, lambda: work.place.checkout.git("read-tree", result.base_tree))
-    if not found.reason:
-        work.warn()
-        work.put_away(found.tree)
-    return found
+def _seconds(waits: str) -> float:
+    """Until then; without end where that is not told."""
+    if waits in ("", "later"):
+        return float("inf") if waits else 0.0
+    return (datetime.fromisoformat(waits) - datetime.now().astimezone()).total_seconds()

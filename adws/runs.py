@@ -3,7 +3,7 @@
     refs/adws/<id>/run                    the run: base commit (its parent), issue and pipeline (its tree);
                                           where it was asked something else before, that is its second parent
     refs/adws/<id>/<phase>                its last attempt: the tree it left, on the commit it began from
-    refs/adws/<id>/attempt/<phase>/<n>    every attempt
+    refs/adws/<id>/attempt/<phase>/<n>    every attempt, repairs too; at resolving conflicts under `merge`
     refs/adws/<id>/merge                  the commit that was merged last
 
 The verdict is in the commit's message, as JSON; what it left in ADW_OUT is the tree of its second parent. A
@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 from adws import git
 from adws.errors import UserError
 from adws.git import Repo
-from adws.model import FORMAT, Agent, Phase, Pipeline, Result, Status, closure
+from adws.model import FORMAT, RESOLVE, Agent, Phase, Pipeline, Result, Status, closure
 from adws.seal import Seal
 
 _OID = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\n")
@@ -209,6 +209,12 @@ def load(run: Run, names: Iterable[str] | None = None) -> State:
     return state
 
 
+def result(repo: Repo, phase: str, commit: str) -> Result | None:
+    """The result that the commit holds, if it is one of that phase."""
+    (found,) = objects(repo, [commit])
+    return _result(phase, found) if found else None
+
+
 def at(repo: Repo, adw_id: str, record: str, results: Mapping[str, str]) -> tuple[Run, State] | None:
     """The run as these commits tell it, whatever its refs say; None where they do not tell of one."""
     (content,) = objects(repo, [f"{record}:pipeline.json"])
@@ -269,10 +275,21 @@ def _record(run: Run, result: Result) -> Result:
     facts = {k: v for k, v in dataclasses.asdict(result).items() if k not in ("base", "commit", "tree")}
     commit = _on_base(run, result, {"format": FORMAT, **facts})
     name = entry(result.phase)
-    moves = f"update {run.ref}/attempt/{name}/{result.attempt} {commit}\nupdate {run.ref}/{name} {commit}\n"
+    moves = f"update {run.ref}/attempt/{name}/{result.attempt} {commit}\n"
+    if result.part != RESOLVE:  # what has the name of its ref is the commit that was merged
+        moves += f"update {run.ref}/{name} {commit}\n"
     git.run("update-ref", "--stdin", git_dir=run.repo.git_dir, stdin=moves.encode())
     check_whole(run.repo, commit, result.base)
     return dataclasses.replace(result, commit=commit)
+
+
+def attempts(run: Run) -> list[Result]:
+    """Every attempt of the run that has ended."""
+    asked = ("for-each-ref", "--format=%(refname)", f"{run.ref}/attempt/")
+    refs = git.text(*asked, git_dir=run.repo.git_dir).splitlines()
+    names = [ref.split("/")[-2].replace(".", ":", 1) for ref in refs]
+    found = zip(names, objects(run.repo, refs), strict=True)
+    return [result for name, record in found if record and (result := _result(name, record))]
 
 
 def put_back(run: Run, told: Mapping[str, str]) -> None:
@@ -384,6 +401,18 @@ def folder(repo: Repo, adw_id: str) -> Path:
     if not (top / ".gitignore").exists():
         (top / ".gitignore").write_text("*\n")
     return path
+
+
+def last_log(run: Run, result: Result) -> Path:
+    """Of the command that came last in an attempt: `if`, `setup`, the phase's own, or the one that judged."""
+    place = folder(run.repo, run.id) / entry(result.phase) / f"attempt-{result.attempt}"
+    logs = (path for path in place.glob("log*") if path.is_file())
+    return max(logs, key=lambda path: path.stat().st_mtime_ns, default=place / "log")
+
+
+def recordings(run: Run) -> Path:
+    """Where recordings of agents lie; the repository where the pipeline names no folder."""
+    return run.repo.root / Path(run.pipeline.record).expanduser()
 
 
 def new_attempt(run: Run, state: State, phase: str) -> tuple[int, Path]:

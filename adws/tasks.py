@@ -18,7 +18,6 @@ import multiprocessing.process
 import multiprocessing.util
 import os
 import shlex
-import shutil
 import signal
 import sys
 import time
@@ -35,14 +34,15 @@ from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskError, TaskFailed, UnmetDependency
 from doit.reporter import ConsoleReporter
 
-from adws import branch, call, git, merge, phase, process, runs, sandbox, seal
+from adws import branch, call, contract, git, merge, phase, process, runs, sandbox, seal
+from adws.agents import doctor
 from adws.call import Call
 from adws.errors import UNUSABLE, UserError, printable, told
 from adws.model import Phase, Pipeline, closure
 from adws.report.console import Console
 from adws.runs import Run, State
 
-FAILED, ERROR = 1, 2
+FAILED, ERROR, WAITING = 1, 2, 4
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK = 0.5
 """Seconds between two looks at the workers."""
@@ -127,7 +127,9 @@ class Session:
         """The run that the call names, where doit only asks about it: `list -s`, `info`."""
         try:
             run = self.open(git.open_repo(self.call.repo))
-            self.record(run)
+            issue = call.read_issue(self.call)
+            state = self.record(run)
+            self.state = dataclasses.replace(state, issue=issue or state.issue)
         except (UserError, git.GitError):
             return None
         return run
@@ -163,18 +165,26 @@ class Session:
         return self.state
 
     def check_agents(self, due: Sequence[str]) -> None:
-        """UserError with a line for each phase whose agent is not installed, unless it is up to date."""
-        lines = []
+        """UserError with a line for each agent that cannot work, but has to for what is due."""
+        asked: dict[str, list[str]] = {}
         for each in self.pipeline.phases:
-            program = each.agent.run[0] if each.agent and each.name in due else "/"
-            if not {*"/{"} & {*program} and not shutil.which(program, path=dict(each.env).get("PATH")):
-                what = (
-                    f"phase `{each.name}` is for an agent that is not there: no program `{program}` on PATH"
-                )
-                lines += [] if Current(self, each)() else [what]
+            workers = [worker for worker in (each, each.repair, each.escalate) if worker and worker.agent]
+            if each.name in due and workers and not Current(self, each)():
+                for worker in workers:
+                    self._ask(asked, worker)
+        if "merge" in due and self.pipeline.resolve:
+            self._ask(asked, self.pipeline.resolve)
         self.state = None  # as it was before the run has begun
+        lines = [f"{said} (for {', '.join(dict.fromkeys(names))})" for said, names in asked.items() if said]
         if lines:
-            raise UserError("\n".join([*lines, "install it, or name another one: AGENT=builtin"]))
+            raise UserError("\n".join([*lines, "or name another one: AGENT=builtin"]))
+
+    def _ask(self, asked: dict[str, list[str]], worker: Phase) -> None:
+        """Note what keeps the worker's agent from work, once for all phases that it is wanted for."""
+        agent = worker.agent
+        if agent:
+            said = doctor.fault(agent, contract.passed(worker))
+            asked.setdefault(f"agent `{agent.name}`: {said}" if said else "", []).append(f"`{worker.name}`")
 
     def graph(self) -> Iterator[dict[str, Any]]:
         """The doit tasks: every phase, the merge, every workflow."""
@@ -228,17 +238,29 @@ class _Action(BaseAction):  # type: ignore[misc]
         try:
             if self.session.run is None:
                 raise UserError("the run has not begun; adws needs its own reporter, leave out --reporter")
-            said = self.perform(self.session.run)
+            return self.perform(self.session.run)
         except (UserError, merge.RefusedError) as error:
-            said = str(error)
+            return TaskFailed(str(error))
         except Exception as error:  # noqa: BLE001  a bug, or git or the disk at fault: this task's error, not the run's end
             known = isinstance(error, git.GitError | OSError)
             return TaskError(_told(error) if known else traceback.format_exc())
-        return TaskFailed(said) if said else None
 
-    def perform(self, run: Run) -> str:
-        """Do it; what went wrong, empty when nothing did."""
+    def perform(self, run: Run) -> BaseFail | None:
+        """Do it; how it failed, if it did."""
         raise NotImplementedError
+
+
+class TaskWaits(TaskFailed):  # type: ignore[misc]
+    """It could not be done for now."""
+
+
+_KINDS: dict[type[BaseFail], tuple[int, str]] = {
+    TaskError: (ERROR, "error"),
+    TaskFailed: (FAILED, "failed"),
+    TaskWaits: (WAITING, "waiting"),
+}
+_WORST_FIRST = (UNUSABLE, ERROR, FAILED, WAITING)
+"""Of several kinds of failure, the exit code says the one that most needs somebody to look."""
 
 
 class PhaseAction(_Action):
@@ -246,22 +268,23 @@ class PhaseAction(_Action):
         super().__init__(session)
         self.phase = each
 
-    def perform(self, run: Run) -> str:
+    def perform(self, run: Run) -> BaseFail | None:
         result = phase.perform(run, self.phase)
         said = result.reason or str(result.fields.get("summary", ""))
         self.values = {"verdict": str(result.status), "said": said, "commit": result.commit}
-        return "" if self.phase.continue_on_error else result.reason
+        if not result.reason or self.phase.continue_on_error:
+            return None
+        return TaskWaits(phase.waiting(result)) if result.waits else TaskFailed(result.reason)
 
 
 class MergeAction(_Action):
-    def perform(self, run: Run) -> str:
+    def perform(self, run: Run) -> None:
         merged = merge.perform(run, self.session.wanted, self.task.values["told"])
         said = f"branch {merged.branch} has it all" if merged.commit else "no change, no commit"
         self.values = {
             "verdict": "passed",
             "said": f"one commit on branch {merged.branch}" if merged.moved else said,
         }
-        return ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -289,7 +312,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.session = session
         self.console = Console()
         self.order: list[str] = []
-        self.code = 0
+        self.codes = set[int]()
         self.stopped = 0
         self.lost = ""
         self.holding = contextlib.ExitStack()
@@ -343,9 +366,9 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         if isinstance(fail, UnmetDependency):
             self.console.ended(task.name, "not run", f"needs {fail.message}")
         else:
-            error = isinstance(fail, TaskError)
-            self.code = max(self.code, ERROR if error else FAILED)
-            self.console.ended(task.name, "error" if error else "failed", fail.message)
+            code, word = _KINDS[type(fail)]
+            self.codes.add(code)
+            self.console.ended(task.name, word, fail.message)
 
     def skip_uptodate(self, task: Any) -> None:
         self.console.ended(task.name, "up to date")
@@ -363,6 +386,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         elif self.stopped:
             why = f"stopped by {signal.Signals(self.stopped).name}; the same command goes on from here"
         if self.stopped:
+            _end_workers()
             process.stop()  # what thread workers run; process workers are dead, and theirs with them
             self.session.state = None  # nobody told us of what they still recorded
         try:
@@ -371,18 +395,20 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
             self.console.finish(run, state, self.order, self._again(), why)
         except (OSError, git.GitError, UserError) as error:
             print(f"the report cannot be made: {_told(error)}", file=sys.stderr)
-            self.code = ERROR
+            self.codes.add(ERROR)
         self.holding.close()
-        self.code = max(self.code, ERROR if self.runtime_errors or self.lost else 0)
-        if not self.code and not self.stopped and not set(self.order) & set(self.console.rows):
+        if self.runtime_errors or self.lost:
+            self.codes.add(ERROR)
+        if not self.codes and not self.stopped and not set(self.order) & set(self.console.rows):
             print("nothing was run; name a phase or a workflow, and at least one process", file=sys.stderr)
-            self.code = UNUSABLE
+            self.codes.add(UNUSABLE)
         # at its end Python puts back what a signal does by default, but leaves alone what is ignored
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         for number in _STOPS:
             signal.signal(number, signal.SIG_IGN)
         # the only way to set the exit code of a plain `doit`, and the end of a KeyboardInterrupt's traceback
-        raise SystemExit(128 + self.stopped if self.stopped and not self.lost else self.code)
+        code = next((code for code in _WORST_FIRST if code in self.codes), 0)
+        raise SystemExit(128 + self.stopped if self.stopped and not self.lost else code)
 
     def _again(self) -> str:
         """The command to type to go on."""
@@ -420,6 +446,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         # a second one would break off what ends the workers, and then we would wait for them for ever
         _ignore(_STOPS)
         raise KeyboardInterrupt
+
+
+def _end_workers() -> None:
+    """doit ends those that it has noted; one that was just started it has not, and exit would wait for it."""
+    for worker in multiprocessing.active_children():
+        worker.terminate()
+        worker.join(_LOOK)
+        worker.kill()
 
 
 def _is_unwinding() -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from adws import branch, call, combine, evidence, git, merge, runs
+from adws.combine import Resolved
 from adws.errors import UserError, printable
 from adws.git import Repo
 from adws.model import Phase, Result, Status, closure
@@ -84,8 +85,13 @@ def _faults(repo: Repo, commit: Object) -> Iterator[str]:
     if known != list(results) or len(phases) != len(known):
         yield "the results that it names are not those of its pipeline's phases"
         return
+    names = [line.split()[-1] for line in _lines(commit) if line.startswith("Adws-Resolve: ")]
+    resolved = [each for name in names if (each := runs.result(repo, "merge", name))]
+    if len(resolved) != len(names):
+        yield "a resolution of a conflict that it names is not here"
+        return
     yield from _records(run, state, phases)
-    yield from _commit(run, state, phases, commit, said.get("Adws-Tree", ""))
+    yield from _commit(run, state, phases, commit, said.get("Adws-Tree", ""), resolved)
 
 
 def _records(run: Run, state: State, phases: Sequence[Phase]) -> Iterator[str]:
@@ -135,7 +141,10 @@ def _refs(run: Run, state: State) -> Iterator[str]:
         name = runs.entry(result.phase)
         if refs.get(f"attempt/{name}/{result.attempt}") != result.commit:
             yield f"{run.ref}/attempt/{name}/{result.attempt} is not the attempt that was merged"
-        if refs.get(name) not in {oid for ref, oid in refs.items() if ref.startswith(f"attempt/{name}/")}:
+        mine = {oid for ref, oid in refs.items() if ref.startswith(f"attempt/{name}/")}
+        if result.repaired and result.repaired not in mine:
+            yield f"the repair that phase `{result.phase}` started from is none of its attempts"
+        if refs.get(name) not in mine:
             yield f"{run.ref}/{name} is none of its attempts"
     asked = ("merge-base", "--is-ancestor", state.record, refs.get("run", ""))
     if git.call(*asked, git_dir=run.repo.git_dir, ok=(0, 1, 128))[0]:
@@ -145,20 +154,21 @@ def _refs(run: Run, state: State) -> Iterator[str]:
         yield f"{run.ref}/merge is no commit of the run"
 
 
-def _commit(run: Run, state: State, phases: Sequence[Phase], commit: Object, tree: str) -> Iterator[str]:
+def _commit(
+    run: Run, state: State, phases: Sequence[Phase], commit: Object, tree: str, resolved: Sequence[Result]
+) -> Iterator[str]:
     """What does not fit in the commit, given the records."""
-    lines = _lines(commit)
-    due = merge.message(run, state, phases, tree).splitlines()[1:]
+    lines, trees = _lines(commit), {each.key: each.tree for each in resolved}
+    due = merge.message(run, state, phases, tree, resolved).splitlines()[1:]
     wrong = [line for line in due if line not in lines]
     wrong += [line for line in lines if line.startswith("Adws-") and line not in due]
     if wrong:
         yield f"its message and the records differ: {printable(wrong[0])}"
     try:
-        if combine.fold(run, state, phases) != tree:
+        if combine.fold(run, state, phases, trees) != tree:
             yield "its Adws-Tree is not what the results make together"
-        if [_expected(run, state, parent, tree) for parent in commit.header("parent")] != commit.header(
-            "tree"
-        ):
+        made = [_expected(run, state, parent, tree, trees) for parent in commit.header("parent")]
+        if made != commit.header("tree"):
             yield "its tree is not what the run's change makes of its one parent"
     except combine.ConflictError as conflict:
         yield str(conflict)
@@ -171,9 +181,9 @@ def _commit(run: Run, state: State, phases: Sequence[Phase], commit: Object, tre
             yield f"its signature does not hold: {error}"
 
 
-def _expected(run: Run, state: State, parent: str, tree: str) -> str:
+def _expected(run: Run, state: State, parent: str, tree: str, resolved: Resolved) -> str:
     """The tree of a commit that brings the change onto `parent`, as `merge` makes it."""
     key = "--format=%(trailers:key=Adws-Tree,valueonly)"
     asked = ("log", "-1", key, f"--grep=^Adws-Run: {run.id}$", parent, f"^{state.base}")
     before = git.text(*asked, git_dir=run.repo.git_dir).strip() or state.base_tree
-    return combine.onto(run.repo, "its branch", before, runs.tree_of(run.repo, parent), tree)
+    return combine.onto(run.repo, "its branch", before, runs.tree_of(run.repo, parent), tree, resolved)

@@ -76,16 +76,23 @@ def cache_dir() -> Path:
 
 @contextlib.contextmanager
 def acquire(
-    repo: Repo, commit: str, *, deadline: float, prefer: Path | None = None, locks: Iterable[int] = ()
+    repo: Repo,
+    commit: str,
+    *,
+    deadline: float,
+    prefer: Path | None = None,
+    first: int | None = None,
+    locks: Iterable[int] = (),
 ) -> Iterator[Workspace]:
     """A workspace with exactly the files of `commit`, and an empty `ADW_OUT`.
 
-    Waits for a free slot until `deadline` (seconds of time.monotonic) and then raises TimeoutError. Slots
-    whose home has the path `prefer` come first. `locks` are held as long as the slot's own.
+    Waits for a free slot until `deadline` (seconds of time.monotonic) and then raises TimeoutError. The slot
+    `first` comes first, then those whose home has the path `prefer`. `locks` are held as long as the slot is.
     """
     pool = cache_dir() / hashlib.sha256(os.fsencode(repo.git_dir)).hexdigest()[:12]
     warm = [slot for slot in range(SLOTS) if prefer and (pool / str(slot) / prefer).exists()]
-    slot, lock = _free_slot([*warm, *range(SLOTS)], deadline)
+    asked = [] if first is None else [first]
+    slot, lock = _free_slot([*asked, *warm, *range(SLOTS)], deadline)
     try:
         home = pool / str(slot)
         try:

@@ -7,7 +7,7 @@ import io
 import tokenize
 from pathlib import Path
 
-ENGINE_LIMIT = 3_600
+ENGINE_LIMIT = 4_200
 ADWS = Path(__file__).parent.parent / "adws"
 _NOT_ENGINE = ("report", "agents", "builtin")
 

@@ -3,10 +3,12 @@ by some for ten minutes, and by one without end and without a word."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
-from adws.agents import record, verdict
-from adws.agents.record import Record
+from adws.agents import verdict
+from adws.agents.record import Reader, Record
 from adws.model import Agent
 
 _PIECE = 1 << 20
@@ -15,19 +17,21 @@ _PIECE = 1 << 20
 
 def whole(agent: Agent, log: Path) -> Record:
     """The record of an attempt that has ended; an empty one where there is no log."""
-    try:
-        with log.open("rb") as lines:
-            return record.read(agent.format, lines)
-    except OSError:
-        return Record()
+    reader = Reader(agent.format)
+    with contextlib.suppress(OSError), log.open("rb") as lines:
+        reader.feed(lines)
+    return reader.record
 
 
 class Follower:
-    """Reads the log as it grows."""
+    """Reads the log as it grows.
 
-    def __init__(self, agent: Agent, log: Path) -> None:
-        self.agent, self.log = agent, log
-        self.record, self.at, self.part = Record(), 0, b""
+    `patience` is how often a request may be repeated; `meter` says which cap was passed.
+    """
+
+    def __init__(self, agent: Agent, log: Path, patience: int, meter: Callable[[Record], str]) -> None:
+        self.agent, self.log, self.patience, self.meter = agent, log, patience, meter
+        self.reader, self.at, self.part = Reader(agent.format), 0, b""
 
     def hopeless(self) -> str:
         """Why it is no use to wait for it; empty as long as it may be."""
@@ -40,5 +44,9 @@ class Follower:
             return ""
         self.at += len(piece)
         *lines, self.part = (self.part + piece).split(b"\n")
-        self.record |= record.read(self.agent.format, lines)
-        return verdict.refused(self.agent, self.record)
+        record = self.reader.feed(lines)
+        return (
+            verdict.refused(self.agent, record)
+            or verdict.exhausted(self.agent, record, self.patience)
+            or self.meter(record)
+        )

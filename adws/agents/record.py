@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 LONGEST = 2000
@@ -46,12 +46,18 @@ class Record:
     """Of requests to its model."""
     status: int = 0
     """HTTP status of the last request that failed; 0 = none did."""
+    delay: float = 0.0
+    """Seconds for which the server asked to wait before the next request."""
+    resets: float = 0.0
+    """When the usage limit that said no is lifted, in seconds of time.time; 0 = not told."""
     stopped: str = ""
     """Why it ended before it was done, though it calls that a success."""
     ended: bool | None = None
     """Whether it said that it is done or has failed; None in an event that says nothing about that."""
     reason: str = ""
     """Why it failed, in its own words; counts with `ended`."""
+    form: str = ""
+    """Which of FORMATS it was read off; in one event none."""
 
     def __or__(self, later: Record) -> Record:
         return Record(
@@ -63,9 +69,12 @@ class Record:
             denials={**self.denials, **later.denials},
             retries=self.retries + later.retries,
             status=later.status or self.status,
+            delay=later.delay or self.delay,
+            resets=later.resets or self.resets,
             stopped=later.stopped or self.stopped,
             ended=self.ended if later.ended is None else later.ended,
             reason=later.reason if later.ended else self.reason,
+            form=later.form or self.form,
         )
 
     @property
@@ -83,13 +92,29 @@ class Record:
         )
 
     @property
+    def taken(self) -> int:
+        """Turns, as far as they are known."""
+        return self.turns or len(self.usage.keys() - {TOTAL})
+
+    def after(self, thread: Usage) -> Record:
+        """Without what its session had used before, where its usage is that of the whole session."""
+        if self.form != "codex" or not self.usage:
+            return self
+        used = Usage(
+            tokens_in=max(self.used.tokens_in - thread.tokens_in, 0),
+            tokens_out=max(self.used.tokens_out - thread.tokens_out, 0),
+            tokens_cached=max(self.used.tokens_cached - thread.tokens_cached, 0),
+        )
+        return replace(self, usage={TOTAL: used})
+
+    @property
     def fields(self) -> dict[str, Any]:
         """For JSON, the same keys for every format."""
         return {
             "model": self.model or None,
             "session": self.session or None,
             "text": self.text[:LONGEST],
-            "turns": self.turns or len(self.usage.keys() - {TOTAL}) or None,
+            "turns": self.taken or None,
             **asdict(self.used),
             "denials": sorted(self.denials.values()),
             "retries": self.retries,
@@ -111,7 +136,11 @@ def claude(event: Event) -> Record:
         case "system", "init":
             return Record(session=session, model=_text(event.get("model")))
         case "system", "api_retry":
-            return Record(retries=1, status=_number(event.get("error_status")))
+            delay = _number(event.get("retry_delay_ms")) / 1000
+            return Record(retries=1, status=_number(event.get("error_status")), delay=delay)
+        case "rate_limit_event", _:
+            told = _map(event.get("rate_limit_info"))
+            return Record(resets=_number(told.get("resetsAt")) if told.get("status") == "rejected" else 0)
         case "system", "permission_denied":
             return Record(denials={_text(event.get("tool_use_id")): _text(event.get("tool_name"))})
         case "assistant", _:
@@ -260,26 +289,62 @@ def opencode(event: Event) -> Record:
     return Record()
 
 
-FORMATS: dict[str, Callable[[Event], Record] | None] = {
-    "text": None,
+def _nothing(_event: Event) -> Record:
+    return Record()
+
+
+FORMATS: dict[str, Callable[[Event], Record]] = {
+    "text": _nothing,
+    "builtin": _nothing,
     "claude": claude,
+    "qwen": claude,
     "codex": codex,
     "gemini": gemini,
     "opencode": opencode,
+    "replay": _nothing,
 }
-"""What an agent's output can be. `text` tells nothing but the text."""
+"""What an agent's output can be. `text` and `builtin` tell nothing but their last line, and `builtin` uses no
+model. `replay` says in its first line which of the others follows."""
+PROSE = ("text", "builtin")
+TELLS: dict[str, tuple[str, ...]] = {
+    "text": (),
+    "builtin": ("max-cost", "max-turns", "max-tokens"),
+    "claude": ("max-cost", "max-turns", "max-tokens"),
+    "qwen": ("max-turns", "max-tokens"),
+    "codex": ("max-tokens",),
+    "gemini": ("max-tokens",),
+    "opencode": ("max-cost", "max-turns", "max-tokens"),
+    "replay": ("max-cost", "max-turns", "max-tokens"),
+}
+"""The caps that can be kept by what each tells."""
+
+
+class Reader:
+    """Reads an output as it comes. What is no JSON object between the events is somebody else's prose."""
+
+    def __init__(self, form: str) -> None:
+        self.record = Record(form=form)
+
+    def feed(self, lines: Iterable[bytes]) -> Record:
+        """The record of all so far."""
+        for line in lines:
+            form = self.record.form
+            if form in PROSE:
+                said = line.decode(errors="replace").strip()
+                self.record |= Record(text=said)
+            elif event := _event(line):
+                named = _text(event.get(HEADER)) if form == "replay" else ""
+                self.record |= Record(form=named) if named in FORMATS else FORMATS[form](event)
+        return self.record
+
+
+HEADER = "adws-replay"
+"""The key of the format in the first line of what `replay` prints."""
 
 
 def read(form: str, lines: Iterable[bytes]) -> Record:
-    """The record of an output. What is no JSON object between the events is somebody else's prose."""
-    parse, record, prose = FORMATS[form], Record(), ""
-    for line in lines:
-        if parse is None:
-            prose = line.decode(errors="replace").strip() or prose
-            continue
-        event = _event(line)
-        record |= parse(event) if event else Record()
-    return record if parse else Record(text=prose)
+    """The record of an output."""
+    return Reader(form).feed(lines)
 
 
 def _event(line: bytes) -> Event:

@@ -6,13 +6,20 @@ turn an attempt red, and none makes it green.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from adws.agents.record import Record
+from adws.agents import limits
+from adws.agents.record import PROSE, Record
 from adws.model import Agent
 
 REFUSED = (401, 403)
 """HTTP statuses that no retry mends."""
+OVERLOADED = (429, 500, 502, 503, 504, 529)
+"""HTTP statuses that pass by themselves."""
+REPEATS = 12
+"""Requests and attempts that may be repeated for them: by the agents of a phase and by us, in one call."""
+SOME_DAY = datetime.max.replace(tzinfo=UTC)
 
 
 def fault(agent: Agent, record: Record, *, passed: bool, stopped: bool, idle: bool) -> str:
@@ -25,7 +32,7 @@ def fault(agent: Agent, record: Record, *, passed: bool, stopped: bool, idle: bo
         return f"{agent.name} says: {' '.join(record.reason.split())}"
     if said := refused(agent, record):
         return said
-    if stopped or agent.format == "text":
+    if stopped or record.form in PROSE:
         return ""
     if record.denials and idle:
         tools = ", ".join(dict.fromkeys(sorted(record.denials.values())))
@@ -44,8 +51,31 @@ def refused(agent: Agent, record: Record) -> str:
     return f"the key of {agent.name} was refused (HTTP {record.status})"
 
 
+def exhausted(agent: Agent, record: Record, patience: int) -> str:
+    """Whether it has repeated more requests than it may, and goes on all the same."""
+    if record.ended or record.retries <= patience:
+        return ""
+    return f"{agent.name} repeated {record.retries} requests in vain (HTTP {record.status})"
+
+
+def again_at(record: Record, now: datetime) -> datetime | None:
+    """When to try again what its vendor said no to for now; None where it did not fail of that.
+
+    Not before the server's own delay. SOME_DAY where a usage limit does not say when it is lifted.
+    """
+    if not record.ended or not record.reason:
+        return None
+    limited = bool(record.resets) or limits.is_told(record.reason)
+    if not limited and record.status not in OVERLOADED:
+        return None
+    if record.resets:
+        return datetime.fromtimestamp(record.resets, now.tzinfo)
+    soon = now + timedelta(seconds=record.delay)
+    return limits.resets(record.reason, now) or (SOME_DAY if limited else soon)
+
+
 def credits(agent: Agent, model: str | None, record: Record) -> dict[str, Any]:
     """Who did it, as fields of a result: the agent's own name for its model is more exact than ours."""
-    if agent.format == "text":
+    if record.form in PROSE:
         return {}
     return {"agent": record.fields, "by": f"{agent.name} {record.model or model or ''}".strip()}

@@ -5,24 +5,24 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adws.config import document, phases, values
+from adws import git
+from adws.agents.record import TELLS
+from adws.config import document, phases, values, workers
 from adws.config.document import Map, Node, Text
 from adws.config.values import RESERVED
 from adws.errors import UserError, suggest
-from adws.model import FORMAT, Agent, Phase, Pipeline
+from adws.model import FORMAT, RESOLVE, Agent, Phase, Pipeline
 
 __all__ = ["RESERVED", "SHIPPED", "load"]
 
 SHIPPED = Path(__file__).parent.parent / "sdlc.yaml"
 """The pipeline of a repository that has none; its prompts lie beside it."""
 _INTO = "adw/{adw_id}"
-_GLOB = re.compile(r"[!*?\[\\]")
-"""What is more than itself in a glob."""
 _NO_BRANCH = re.compile(
     r"[\0-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/[.-]|\.lock(/|$)|[./]$|^[-./]|^refs/|^(@|HEAD)$"
 )
@@ -42,7 +42,7 @@ def load(source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str = 
     if (unknown := defaults.get("agent")) and unknown not in agents:
         unknown.wrong(f"unknown agent `{unknown}`", word=unknown, known=agents)
     instead = {phase: name for phase, _, name in (each.rpartition("=") for each in agent.split(",") if each)}
-    given = phases.Given(defaults, agents, instead, prompt_dirs, frozen)
+    given = workers.Given(defaults, agents, instead, prompt_dirs, frozen)
     found = phases.read(top.get("phases", {}), given)
     every = tuple(itertools.chain.from_iterable(found.values()))
     pipeline = Pipeline(
@@ -57,10 +57,13 @@ def load(source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str = 
         timeout=top.get("timeout", 1800.0),
         into=top.get("merge", {}).get("into", _INTO),
         sign=top.get("merge", {}).get("sign", False),
+        resolve=_resolve(roots, top.get("merge", {}), given),
+        caps=tuple((cap, top[key]) for cap in workers.CAPS if (key := cap.replace("-", "_")) in top),
+        record=top.get("record", ""),
     )
     if told := [str(root.source.error(*root.source.problems)) for root in roots if root.source.problems]:
         raise UserError("\n".join(told))
-    prompts = {each.name.partition(":")[0] for each in every if each.agent}
+    prompts = {each.name.partition(":")[0] for each in every if each.agent or each.repair}
     for phase, swapped in instead.items():
         if swapped not in agents:
             there = f"(agents there: {', '.join(agents) or 'none'})"
@@ -68,7 +71,41 @@ def load(source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str = 
         if phase and phase not in prompts:
             there = f"(phases with a prompt: {', '.join(sorted(prompts)) or 'none'})"
             raise UserError(f"{name}: no agent works on `{phase}`{suggest(phase, prompts)} {there}")
+    if told := [*_unkept(pipeline), *_unrecorded(pipeline)]:
+        raise UserError("\n".join(f"{name}: {said}" for said in told))
     return pipeline, record
+
+
+def _resolve(roots: Sequence[Node], merge: Mapping[str, Any], given: workers.Given) -> Phase | None:
+    """Who resolves conflicts of the merge."""
+    if not merge.get("resolve"):
+        return None
+    places = (
+        entry for root in roots if isinstance(root, Map) for entry in root.items() if entry[0] == "merge"
+    )
+    key, node = next((key, node.at("resolve")) for key, node in places if node.at("resolve") is not node)
+    return phases.helper(key, node, merge["resolve"], given, part=RESOLVE)
+
+
+def _unkept(pipeline: Pipeline) -> Iterator[str]:
+    """The caps that nobody could keep, since the agent neither takes them nor tells what it uses."""
+    for phase in pipeline.phases:
+        for worker in filter(None, (phase, phase.escalate, phase.repair)):
+            caps = dict(worker.caps + pipeline.caps) if worker.agent else {}
+            for cap in caps:
+                agent = worker.agent
+                if agent and cap not in {*dict(agent.limits), *TELLS[agent.format]}:
+                    tells = ", ".join(f"`{each}`" for each in TELLS[agent.format]) or "none"
+                    why = f"agent `{agent.name}` does not tell what it uses of it (it tells: {tells})"
+                    what = f"`{cap}` cannot be kept in phase `{phase.name}`: {why}"
+                    yield f"{what}; leave it out, or give the agent `limits`"
+
+
+def _unrecorded(pipeline: Pipeline) -> Iterator[str]:
+    """The agents that ask for recordings, and nobody says where they are."""
+    players = {each.agent.name for each in pipeline.phases if each.agent and "{record}" in each.agent.run}
+    for player in players if not pipeline.record else ():
+        yield f"agent `{player}` plays recordings; name their folder with `record: folder` at the top level"
 
 
 def _read(
@@ -87,7 +124,7 @@ def _read(
             roots.append(document.parse(found[0], str(each)))
             record += f"\n# include: {each}\n".encode() + found[0]
             # like the file itself it decides what runs; the package is out of reach
-            frozen += [_GLOB.sub(r"\\\g<0>", each)] if found[1] != SHIPPED.parent else []
+            frozen += [git.literally(each)] if found[1] != SHIPPED.parent else []
             for key, value in values.section(roots[-1], "a pipeline", _INCLUDED).items():
                 there = top.setdefault(key, value)
                 top[key] = {**there, **value, **there} if isinstance(there, dict) else there
@@ -110,7 +147,7 @@ def _wanted(key: Text, node: Node, found: Mapping[str, Sequence[Phase]]) -> tupl
 
 
 def _agents(node: Node, key: str) -> dict[str, Agent]:
-    return {str(name): phases.read_agent(name, agent) for name, agent in values.entries(node, f"`{key}`")}
+    return {str(name): workers.read(name, agent) for name, agent in values.entries(node, f"`{key}`")}
 
 
 def _branch(node: Node, key: str) -> str:
@@ -134,6 +171,11 @@ def _no_include(node: Node, key: str) -> None:
     node.wrong(f"an included file cannot `{key}`; name all files in the pipeline itself")
 
 
+_MERGE: dict[str, values.Reader] = {
+    "into": _branch,
+    "sign": values.boolean,
+    "resolve": lambda node, key: values.section(node, f"`{key}`", phases.RESOLVING),
+}
 TOP: dict[str, values.Reader] = {
     "version": _version,
     "agents": _agents,
@@ -142,6 +184,8 @@ TOP: dict[str, values.Reader] = {
     "timeout": values.duration,
     "include": values.texts,
     **dict.fromkeys(("phases", "workflows"), lambda node, key: dict(values.entries(node, f"`{key}`"))),
-    "merge": lambda node, key: values.section(node, f"`{key}`", {"into": _branch, "sign": values.boolean}),
+    "merge": lambda node, key: values.section(node, f"`{key}`", _MERGE),
+    **workers.CAPS,
+    "record": values.text,
 }
 _INCLUDED = TOP | {"include": _no_include}

@@ -53,6 +53,8 @@ def shard(phase: Phase, matrix: Mapping[str, str]) -> Phase:
 
 
 def _filled(value: Any, matrix: Mapping[str, str]) -> Any:
+    if isinstance(value, Phase):
+        return shard(value, matrix)
     if isinstance(value, tuple):
         return tuple(_filled(each, matrix) for each in value)
     return agents.fill(value, matrix) if isinstance(value, str) else value

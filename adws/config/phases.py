@@ -1,22 +1,26 @@
-"""The phases and the agents of a pipeline, with every default resolved, in an order that fits their needs."""
+"""The phases of a pipeline, with every default resolved, in an order that fits their needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from adws import agents
-from adws.agents import record
-from adws.config import matrix, values
+from adws.config import matrix, values, workers
 from adws.config.document import Map, Node, Text
-from adws.model import Agent, Command, Phase
+from adws.config.workers import Given
+from adws.model import REPAIR, Command, Phase
 
 WORKFLOW = "sdlc"
 """The one workflow of a pipeline that names none; it wants every phase."""
 _RESERVED = values.RESERVED | {WORKFLOW}
+_SHARED = (
+    *("env", "secrets", "dir", "lock", "copy", "keep", "setup", "sandbox", "network", "writable"),
+    *(cap.replace("-", "_") for cap in workers.CAPS),
+)
+"""What holds for the repair of a phase as well."""
 
 
 def _command(node: Node, key: str, *, variables: Iterable[str] = ()) -> Command:
@@ -25,20 +29,13 @@ def _command(node: Node, key: str, *, variables: Iterable[str] = ()) -> Command:
     return values.command(node, key, known=("python", "phase", "adw_id", "out", *variables))
 
 
-AGENT: dict[str, values.Reader] = {
-    "run": partial(values.command, known=agents.PLACEHOLDERS),
-    "format": partial(values.choice, of=tuple(record.FORMATS)),
-    "model": values.text,
-    "env": values.env,
-    "secrets": values.secrets,
-    "writable": values.outside,
-}
 DEFAULTS: dict[str, values.Reader] = {
-    "agent": lambda node, key: values.text(node, key) and node,  # which still knows its place
+    "agent": workers.named,
     "env": values.env,
     "timeout": values.duration,
     "idle-timeout": values.duration,
     "retries": partial(values.integer, low=0, high=10),
+    **workers.CAPS,
     "copy": partial(values.globs, refused="!", like="`.env`"),
     "keep": values.keep,
     "setup": _command,
@@ -51,41 +48,35 @@ _FILLED: dict[str, Callable[..., Any]] = {
     "lock": values.lock,
 }
 """What has to know the variables of the phase's matrix."""
+_WORK: dict[str, values.Reader] = {
+    "prompt": values.text,
+    "agent": workers.named,
+    "model": workers.models,
+    **{name: DEFAULTS[name] for name in ("timeout", "idle-timeout", *workers.CAPS)},
+    **dict.fromkeys(("writes", "frozen"), values.globs),
+}
+"""Who works on a prompt, and within which bounds."""
+_REPAIR = _WORK | {"attempts": partial(values.integer, low=1, high=10)}
+RESOLVING = {name: reader for name, reader in _WORK.items() if name not in ("writes", "frozen")}
+_ESCALATE = {name: _WORK[name] for name in ("agent", "model")}
 PHASE: dict[str, values.Reader] = {
-    **dict.fromkeys(("doc", "if", "prompt", "model"), values.text),
-    "baseline": lambda node, key: values.text(node, key) and node,
+    **dict.fromkeys(("doc", "if"), values.text),
+    "baseline": workers.named,
     "needs": values.texts,
     "matrix": matrix.read,
     **DEFAULTS,
     **_FILLED,
+    **_WORK,
+    "repair": lambda node, key: values.section(node, f"`{key}`", _REPAIR),
+    "escalate": lambda node, key: values.section(node, f"`{key}`", _ESCALATE),
     "dir": partial(values.path, like="`frontend`"),
     "secrets": values.secrets,
-    **dict.fromkeys(("writes", "frozen", "inputs"), values.globs),
+    "inputs": values.globs,
+    "leaves": values.leaves,
     "outputs": partial(values.globs, refused="!", like="`dist/**`"),
     "evidence": partial(values.globs, refused=values.NO_GLOB, like="`junit.xml`"),
     **dict.fromkeys(("must-change", "continue-on-error"), values.boolean),
 }
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the phases are read with."""
-
-    defaults: Mapping[str, Any]
-    agents: Mapping[str, Agent]
-    instead: Mapping[str, str]
-    """The agents of this run, whatever the file says: by phase, and under `` for all others."""
-    folders: Sequence[Path]
-    frozen: tuple[str, ...]
-    """What no phase may change."""
-
-
-def read_agent(key: Text, node: Node) -> Agent:
-    what = f"agent `{values.name(key, 'an agent', frozenset())}`"
-    own = values.section(node, what, AGENT)
-    if "run" not in own:
-        key.wrong(f"{what} has no `run`; give it the command that starts it")
-    return Agent(**{"run": (), **own, "name": str(key)})
 
 
 def read(entries: Mapping[Text, Node], given: Given) -> dict[str, tuple[Phase, ...]]:
@@ -109,9 +100,18 @@ def read(entries: Mapping[Text, Node], given: Given) -> dict[str, tuple[Phase, .
         if named is not None and named not in needs[name]:
             named.wrong(f"`{named}`, the `baseline` of `{name}`, is not among its `needs`; add it there")
         phases[name] = tuple(
-            replace(each, needs=before, baseline=_baseline(each.name, named, phases)) for each in found[name]
+            replace(_needing(each, before), baseline=_baseline(each.name, named, phases))
+            for each in found[name]
         )
     return phases
+
+
+def _needing(phase: Phase, needs: tuple[str, ...]) -> Phase:
+    """The phase with what it needs, which those who help it out are handed as well."""
+    escalate = phase.escalate and replace(phase.escalate, needs=needs)
+    return replace(
+        phase, needs=needs, escalate=escalate, repair=phase.repair and replace(phase.repair, needs=needs)
+    )
 
 
 def _baseline(name: str, named: Text | None, phases: Mapping[str, Sequence[Phase]]) -> str | None:
@@ -125,10 +125,42 @@ def _baseline(name: str, named: Text | None, phases: Mapping[str, Sequence[Phase
 
 def _phase(key: Text, node: Node, own: dict[str, Any], given: Given, variables: Sequence[str]) -> Phase:
     _check_work(key, node, own)
-    agent, model = _agent(key, node, own, given) if "prompt" in own else (None, None)
+    repair, escalate = own.pop("repair", None), own.pop("escalate", None)
+    phase = _work(key, node, own, given, variables)
+    if escalate and phase.agent:
+        other = given if "agent" not in escalate else replace(given, instead={})
+        found = _work(key, node, own | escalate, other, variables)
+        phase = replace(
+            phase, escalate=found if (found.agent, found.model) != (phase.agent, phase.model) else None
+        )
+    if repair:
+        shared = {name: own[name] for name in _SHARED if name in own}
+        times = repair.pop("attempts", 1)
+        mends = helper(key, node.at("repair"), shared | repair, given, variables, part=REPAIR)
+        phase = replace(phase, repair=mends, repairs=times if mends else 0)
+    return phase
+
+
+def helper(
+    key: Text, node: Node, own: dict[str, Any], given: Given, variables: Sequence[str] = (), *, part: str
+) -> Phase | None:
+    """Who helps out where something failed; None where that would be `builtin`, which cannot."""
+    if "prompt" not in own:
+        node.wrong(f"`{part}` has no `prompt`; give it one, such as `prompts/{part}.md`")
+    found = _work(key, node, own, given, variables)
+    if found.agent and found.agent.format == "builtin":
+        return None
+    return replace(found, part=part, retries=0, must_change=part == REPAIR)
+
+
+def _work(key: Text, node: Node, own: dict[str, Any], given: Given, variables: Sequence[str]) -> Phase:
+    """What is done, with every default resolved."""
+    agent, model = workers.choose(key, node, own, given) if "prompt" in own else (None, None)
     fields = {"timeout": 600.0, **given.defaults, **own, "name": str(key), "agent": agent, "model": model}
+    caps = {name: fields.pop(name.replace("-", "_"), 0.0) for name in workers.CAPS}
+    fields["caps"] = tuple((name, most) for name, most in caps.items() if most and agent)
     if own.get("prompt"):
-        fields["prompt"] = _prompt(node.at("prompt"), given, variables)
+        fields["prompt"] = workers.prompt(node.at("prompt"), given, variables)
     env = given.defaults.get("env", ()) + (agent.env if agent else ()) + own.get("env", ())
     secrets = {*(agent.secrets if agent else ()), *own.get("secrets", ())}
     fields |= {"env": tuple(sorted(dict(env).items())), "secrets": tuple(sorted(secrets))}
@@ -164,35 +196,9 @@ def _check_work(key: Text, node: Node, own: Mapping[str, Any]) -> None:
         node.at("evidence").wrong(said)
     if "baseline" in own and "evidence" not in own:
         node.at("baseline").wrong(f"phase `{key}` has no `evidence` to compare with its `baseline`; name it")
-    for odd in ("agent", "model"):
-        if odd in own and "run" in own:
+    for odd in ("agent", "model", "escalate", *workers.CAPS):
+        if odd.replace("-", "_") in own and "run" in own:
             node.at(odd).wrong(f"`{odd}` is for a phase with a `prompt`, and `{key}` has `run`; remove it")
-
-
-def _agent(key: Text, node: Node, own: Mapping[str, Any], given: Given) -> tuple[Agent | None, str | None]:
-    """Who works on the prompt, with which model. A phase's model is for the agent it was written for."""
-    written = own.get("agent", given.defaults.get("agent"))
-    place = node.at("agent" if "agent" in own else "prompt")
-    instead = given.instead.get(key) or given.instead.get("")
-    if not written and not instead:
-        place.wrong(f"phase `{key}` has no agent; name one with `agent`, there or in `defaults`")
-    elif "agent" in own and written not in given.agents:
-        place.wrong(f"phase `{key}` has unknown agent `{written}`", word=written, known=given.agents)
-    agent = given.agents.get(instead or written or "")
-    if agent is None:
-        return None, None
-    model = (own.get("model") if agent.name == written else None) or agent.model
-    if not model and "{model}" in "".join(agent.run):
-        place.wrong(f"agent `{agent.name}` is called with `{{model}}`; give it or phase `{key}` a `model`")
-    return agent, model
-
-
-def _prompt(node: Node, given: Given, variables: Iterable[str]) -> str:
-    """The text of the first file of that name in the folders."""
-    found = values.file(node, "prompt", given.folders)
-    text = found[0].decode("utf-8-sig") if found else ""
-    values.braces(node, text, "variable", (*agents.VARIABLES, *variables))
-    return text
 
 
 def _order(needs: Mapping[str, Sequence[Text]]) -> list[str]:

@@ -46,6 +46,15 @@ SYNONYMS = {
     "copy": ("files",),
     "keep": ("cache", "caches"),
     "setup": ("before_script", "install"),
+    "repair": ("fix", "heal", "on_failure", "on-failure"),
+    "escalate": ("fallback",),
+    "attempts": ("max-attempts", "max_attempts", "times"),
+    "leaves": ("produces", "results", "schema"),
+    "max-cost": ("budget", "max_cost", "max-budget-usd", "max_budget_usd"),
+    "max-turns": ("max_turns", "max_iterations", "max-session-turns"),
+    "max-tokens": ("max_tokens",),
+    "tested": ("requires-version", "min-version"),
+    "record": ("recording", "recordings"),
 }
 """What other formats call our keys. They are not accepted: one word per thing."""
 
@@ -120,6 +129,14 @@ def integer(node: Node, key: str, *, low: int, high: int) -> int:
     return number
 
 
+def amount(node: Node, key: str) -> float:
+    """US dollars."""
+    number = float(str(node)) if node.plain and re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,4})?", str(node)) else 0.0
+    if not number:
+        node.wrong(f"`{key}` has to be US dollars, such as `2.50`, not {node.shown}")
+    return number
+
+
 def lock(node: Node, key: str, *, variables: Iterable[str] = ()) -> str:
     written = text(node, key)
     filled = agents.fill(written, dict.fromkeys(variables, "x"))
@@ -164,10 +181,14 @@ def _variable(name: Text) -> str:
     return str(name)
 
 
-def command(node: Node, key: str, *, known: tuple[str, ...]) -> tuple[str, ...]:
-    """A list of arguments with nothing in braces but what is `known`; all but the program may be blank."""
+def command(node: Node, key: str, *, known: tuple[str, ...], like: str = "") -> tuple[str, ...]:
+    """A list of arguments with nothing in braces but what is `known`; all but the first may be blank.
+
+    It begins with a program, or is part of a command, `like` that one.
+    """
     if not isinstance(node, List) or not node:
-        node.wrong(f"`{key}` has to be a list that begins with a program, not {node.shown}")
+        what = f"a list of arguments, such as `{like}`" if like else "a list that begins with a program"
+        node.wrong(f"`{key}` has to be {what}, not {node.shown}")
         return ()
     found = (text(node[0], key), *(text(each, key, blank=True) for each in node[1:]))
     for each, written in zip(node, found, strict=True):
@@ -219,6 +240,17 @@ def keep(node: Node, key: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
         if inner[: len(outer)] == outer:
             name.wrong(f"`{name}` is part of `{'/'.join(outer)}`, which is kept as a whole; remove one")
     return tuple(sorted(("/".join(directory), locks) for directory, _, locks in found))
+
+
+def leaves(node: Node, key: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """JSON files, each with the keys that it has to have; `{}` is none."""
+    found = []
+    for name, keys in entries(node, f"`{key}`") if node or not isinstance(node, Map) else []:
+        globs(name, key, refused=NO_GLOB, like="`result.json`")
+        if not name.endswith(".json"):
+            name.wrong(f"`{name}` in `{key}` has to be a JSON file, such as `result.json`")
+        found.append((str(name), tuple(map(str, texts(keys, name)))))
+    return tuple(found)
 
 
 def file(node: Node, kind: str, folders: Sequence[Path]) -> tuple[bytes, Path] | None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
-from adws import change, git, runs
-from adws.model import Result, Status
+from adws import change, git, phase, runs
+from adws.model import Status
 from adws.report.text import Row, one_line, tail
 from adws.runs import Run, State
 
@@ -31,7 +30,7 @@ def failures(run: Run, state: State, rows: Sequence[Row]) -> list[str]:
             continue
         lines = [f"{row.verdict.upper()} {row.name}: {row.produced}"]
         if (result := state.results.get(row.name)) and result.status is Status.FAILED:
-            log = _log(run, result)
+            log = runs.last_log(run, phase.failure(run, result) or result)
             lines += [f"  | {line}" for line in tail(log)]
             lines += [f"  log: {log}"]
         blocks.append("\n".join(lines) + "\n")
@@ -49,13 +48,6 @@ def closing(run: Run, state: State, rows: Sequence[Row], again: str) -> str:
         )
         lines += [f"commit {state.merged[:12]} on branch {branch}: {one_line(state.title, 72)}"]
         lines += [f"  {stat.strip()}; look at it: git show {branch}"]
-    if any(row.verdict in ("failed", "error", "not run") for row in rows):
+    if any(row.verdict in ("failed", "error", "waiting", "not run") for row in rows):
         lines += [f"again: {again}"]
     return "\n".join([*lines, f"logs: {runs.folder(run.repo, run.id)}"])
-
-
-def _log(run: Run, result: Result) -> Path:
-    """Of the command that came last: `if`, `setup`, the phase's own, or the one that judged."""
-    folder = runs.folder(run.repo, run.id) / runs.entry(result.phase) / f"attempt-{result.attempt}"
-    logs = (path for path in folder.glob("log*") if path.is_file())
-    return max(logs, key=lambda path: path.stat().st_mtime_ns, default=folder / "log")

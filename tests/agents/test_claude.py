@@ -25,9 +25,12 @@ def script(prompt: str, had: int) -> Turn:
     """What a good agent does in each phase."""
     folder = out(prompt)
     tree, phase = Path(folder).parents[1] / "tree", re.findall(r"# (\w+):", prompt)[0].lower()
-    result = use("Write", file_path=f"{folder}/result.json", content=json.dumps({"summary": f"did {phase}"}))
+    said = {"summary": f"did {phase}", "findings": []}
+    result = use("Write", file_path=f"{folder}/result.json", content=json.dumps(said))
+    found = use("Write", file_path=f"{folder}/scout.json", content=json.dumps({"files": []}))
     spec = use("Write", file_path=f"{tree}/specs/x.md", content="# Double it\n")
     turns = {
+        "scout": [[found], [result]],
         "plan": [[spec], [result]],
         "build": [
             [text("Let me look."), use("Read", file_path=f"{tree}/twice.py")],
@@ -170,10 +173,48 @@ def test_a_flood_of_output_of_a_tool_is_no_obstacle(claude):
     assert told(p, "scout")["turns"] == 3
 
 
-def test_the_end_of_its_turns_is_told(claude):
-    p = claude(Model(lambda *_: [use("Bash", command="echo again", description="loop")]))
-    run = "[claude, -p, --model, sonnet, --max-turns, '2', --allowedTools, Bash, --output-format, stream-json, --verbose]"
-    with (p.path / "pipeline.yaml").open("a") as file:
-        file.write(f"agents: {{claude: {{format: claude, secrets: ANTHROPIC_API_KEY, run: {run}}}}}\n")
+def test_its_turns_are_capped_by_itself(claude):
+    p = claude(Model(lambda *_: [use("Bash", command="echo again", description="loop")]), **{"max-turns": 2})
     said = p.adws("scout", "ADW_ID=x", status=1)
     assert "FAILED scout: exit 1; claude says: Reached maximum number of turns (2)" in said
+
+
+def test_its_cost_is_capped_by_itself(claude):
+    looping = Model(lambda *_: [use("Bash", command="echo again", description="loop")])
+    p = claude(looping, **{"max-cost": 0.01, "retries": 5})
+    said = p.adws("scout", "ADW_ID=x", status=1)
+    assert "FAILED scout: phase `scout` has used its `max-cost` of 0.01; raise it to go on\n" in said
+    assert "Reached maximum budget ($0.01)" in p.log("x", "scout")
+
+
+def test_a_further_attempt_goes_on_from_the_session(claude):
+    def forgets(prompt: str, had: int) -> Turn:
+        # it has had a turn more than the first time, and the prompt of the first time is the first that it sees
+        return [text("I have left nothing.")] if had == 0 else script(prompt, had - 1)
+
+    p = claude(Model(forgets), retries=1)
+    p.adws("scout", "ADW_ID=x")
+    attempts = p.git("for-each-ref", "--format=%(refname)", "refs/adws/x/attempt/scout").splitlines()
+    first, second = (json.loads(p.git("log", "-1", "--format=%b", ref)) for ref in attempts)
+    assert first["reason"] == "left no scout.json in ADW_OUT"
+    assert second["agent"]["session"] == first["agent"]["session"]
+    assert second["agent"]["turns"] == 3
+
+
+def test_what_the_tests_find_is_repaired_by_it(claude):
+    def slips(prompt: str, had: int) -> Turn:
+        tree = Path(out(prompt)).parents[1] / "tree"
+        read = use("Read", file_path=f"{tree}/twice.py")
+        if "# Repair:" in prompt:
+            mend = use("Edit", file_path=f"{tree}/twice.py", old_string="3 * x", new_string="2 * x")
+            return [[read], [mend], [text("Mended.")]][min(had, 2)]
+        turn = script(prompt, had)
+        return [{**each, "input": {**each["input"], "new_string": "return 3 * x"}} if each.get("name") == "Edit" else each
+                for each in turn]  # fmt: skip
+
+    p = claude(Model(slips))
+    p.adws("plan_build_test_review", "ADW_ID=x")
+    assert p.tree("adw/x")["twice.py"] == "def double(x):\n    return 2 * x"
+    said = p.git("log", "-1", "--format=%B", "adw/x")
+    assert re.search(r"^test: passed after a repair by claude claude-sonnet\S* in", said, re.MULTILINE)
+    p.adws("verify", "adw/x")

@@ -116,7 +116,7 @@ def test_a_cost_that_nobody_told_is_not_0():
 
 
 def test_plain_text_tells_its_last_line():
-    assert record.read("text", [b"first", b"last", b" "]) == Record(text="last")
+    assert record.read("text", [b"first", b"last", b" "]) == Record(text="last", form="text")
 
 
 def test_exit_1_after_a_good_result_is_told_as_that():

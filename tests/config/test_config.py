@@ -143,10 +143,16 @@ def test_the_shipped_pipeline_loads_with_every_agent_it_has():
         "plan_build": ("build",),
     }
     assert {each.agent.name for each in found.phases if each.agent} == {"builtin"}
-    assert {each.model for each in load(config.SHIPPED.read_bytes(), agent="claude").phases} == {
-        "sonnet",
-        None,
+    claude = load(config.SHIPPED.read_bytes(), agent="claude").phases
+    assert {each.name: each.model for each in claude if each.agent} == {
+        "scout": "sonnet",
+        "plan": "opus",
+        "build": "opus",
+        "review": "opus",
+        "document": "sonnet",
     }
+    assert [each.name for each in claude if each.repair] == ["test", "review"]
+    assert not [each.name for each in found.phases if each.repair]  # builtin mends nothing
     assert {each.model for each in load(config.SHIPPED.read_bytes(), agent="codex").phases} == {None}
 
 

@@ -97,7 +97,7 @@ def test_a_slip_in_braces_is_told_the_matrixs_names_too(tmp_path: Path):
     said = complaints(
         AGENTS + "phases: {a: {agent: tool, prompt: p.md, matrix: {py: a}}}", folders=(tmp_path,)
     )
-    known = "(known: {adw_id} {phase} {issue} {needs} {out} {py})"
+    known = "(known: {adw_id} {phase} {issue} {needs} {out} {failure} {failed} {paths} {py})"
     assert said == [f"3:35: unknown variable `{{pyt}}` {known}; did you mean `{{py}}`?"]
 
 

@@ -218,7 +218,7 @@ def test_a_prompt_needs_an_agent_that_is_there(written: str, said: str):
     ],
 )
 def test_an_agent_is_a_command(agents: str, said: str | None):
-    known = "(known: {python} {phase} {model} {prompt} {adw_id} {out})"
+    known = "(known: {python} {phase} {model} {prompt} {adw_id} {out} {record} {limits} {resume})"
     expected = said or f"unknown placeholder `{{prompts}}` {known}; did you mean `{{prompt}}`?"
     assert complaint("run: x", more=f"agents: {agents}") == expected
 
@@ -269,7 +269,7 @@ def test_prompts_are_searched_in_the_repository_first(tmp_path: Path):
         (
             "p.md",
             b"{isue} {isue}",
-            "unknown variable `{isue}` (known: {adw_id} {phase} {issue} {needs} {out}); did you mean `{issue}`?",
+            "unknown variable `{isue}` (known: {adw_id} {phase} {issue} {needs} {out} {failure} {failed} {paths}); did you mean `{issue}`?",
         ),
         (
             "p.md",

@@ -9,11 +9,19 @@ from pathlib import Path
 import pytest
 
 from adws import config
-from adws.config import phases
+from adws.config import phases, workers
 from tests.config.conftest import PACKAGE, load
 
 REFERENCE = (Path(__file__).parents[2] / "docs/pipeline.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL)
+
+
+def test_the_examples_of_the_guide_to_agents_load():
+    text = (Path(__file__).parents[2] / "docs/agents.md").read_text()
+    examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        assert load(example, folders=(PACKAGE,)).phases
 
 
 def section(title: str) -> str:
@@ -24,7 +32,7 @@ def section(title: str) -> str:
     ("title", "keys"),
     [
         ("Top level", config.TOP),
-        ("Agents", phases.AGENT),
+        ("Agents", workers.AGENT),
         ("Defaults", phases.DEFAULTS),
         ("Phases", phases.PHASE),
     ],
@@ -36,13 +44,15 @@ def test_every_key_has_its_line_and_no_other_has_one(title: str, keys: Collectio
 
 
 def test_every_example_loads():
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 7
     for example in EXAMPLES:
         assert load(example, folders=(PACKAGE,)).phases
 
 
 def test_the_example_with_the_shipped_pipeline_changes_only_what_it_says():
-    (found,) = [load(example) for example in EXAMPLES if "include: sdlc.yaml" in example]
+    (found, *_) = [
+        load(example) for example in EXAMPLES if "phases:\n  test: {needs" in example and "include" in example
+    ]
     shipped = load(config.SHIPPED.read_bytes())
     assert [each.name for each in found.phases] == [each.name for each in shipped.phases]
     test, before = (next(each for each in p.phases if each.name == "test") for p in (found, shipped))

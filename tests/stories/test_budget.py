@@ -1,0 +1,163 @@
+"""What agents may use: kept by their own switches, by what they tell while they work, over attempts and calls."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.conftest import BIN
+from tests.stories import agents
+
+AGENTS = """
+agents:
+  claude:
+    format: claude
+    limits: {max-cost: [--budget, "{max_cost}"], max-turns: [--turns, "{max_turns}"]}
+    run: [claude, "{limits}"]
+  codex: {format: codex, run: [codex]}
+  tool: {run: [tool]}
+defaults: {agent: claude}
+"""
+ARGUMENTS = 'printf "%s " $ADW_PHASE "$@" >> $HOME/arguments; echo >> $HOME/arguments\n'
+
+
+def turn(number: int, tokens: int) -> dict[str, Any]:
+    usage = {"input_tokens": tokens, "output_tokens": 0}
+    return {"type": "assistant", "message": {"id": f"m{number}", "content": [], "usage": usage}}
+
+
+def used(tokens: int, cost: float) -> str:
+    return agents.done(total_cost_usd=cost, usage={"input_tokens": tokens, "output_tokens": 0})
+
+
+def arguments(p) -> list[str]:
+    return (p.path.parent / "home/arguments").read_text().splitlines()
+
+
+def with_agent(project, script: str, phases: str):
+    p = project(f"{AGENTS}\n{phases}", **{"p.md": "Do it.\n"})
+    agents.install(p, ARGUMENTS + script)
+    return p
+
+
+def test_the_agents_own_switches_say_what_is_left(project):
+    p = with_agent(
+        project,
+        used(100, 0.75) + "exit 1",
+        "phases: {a: {prompt: p.md, retries: 1, max-cost: 2.5, max-turns: 5, max-tokens: 1000}}",
+    )
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    assert arguments(p) == ["a --budget 2.5 --turns 5 ", "a --budget 1.75 --turns 3 "]
+
+
+def test_a_cap_is_kept_over_attempts_and_calls(project):
+    p = with_agent(
+        project, used(400, 0.1) + "exit 1", "phases: {a: {prompt: p.md, retries: 5, max-tokens: 1000}}"
+    )
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "FAILED a: phase `a` has used its `max-tokens` of 1000; raise it to go on\n" in said
+    assert len(arguments(p)) == 3
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    assert len(arguments(p)) == 3
+    p.write("pipeline.yaml", (p.path / "pipeline.yaml").read_text().replace("1000", "2000"))
+    agents.install(p, used(100, 0.1) + "echo a > a")
+    p.adws("sdlc", "ADW_ID=x")
+
+
+def test_who_uses_more_is_ended_at_once(project):
+    flood = "".join(agents.say(turn(number, 300)) for number in range(5))
+    p = with_agent(
+        project, flood + "echo a > a; sleep 100", "phases: {a: {prompt: p.md, retries: 3, max-tokens: 1000}}"
+    )
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    why = r"stopped after \d s; it used 1500 of the 1000 that `max-tokens` leaves it"
+    assert re.search(f"FAILED a: {why}\n", said)
+    assert len(agents.attempts(p, "a")) == 1
+
+
+def test_turns_are_counted_where_the_agent_does_not(project):
+    steps = "".join(agents.say(turn(number, 1)) for number in range(4))
+    phases = "agents: {claude: {format: claude, run: [claude]}}\nphases: {a: {prompt: p.md, max-turns: 3}}"
+    p = project(f"defaults: {{agent: claude}}\n{phases}", **{"p.md": "Do it.\n"})
+    agents.install(p, steps + "sleep 100")
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "it used 4 of the 3 that `max-turns` leaves it\n" in said
+
+
+def test_what_a_killed_attempt_has_used_counts(project):
+    p = with_agent(
+        project,
+        agents.say(turn(1, 900)) + "sleep 2; kill -9 $(cat $HOME/pid); sleep 100",
+        "phases: {a: {prompt: p.md, max-tokens: 1000}}",
+    )
+    p.run(
+        "sh", "-c", "echo $$ > $HOME/pid; exec adws sdlc ADW_ID=x", status=-9, PATH=f"{BIN}:{p.env['PATH']}"
+    )
+    agents.install(p, agents.say(turn(1, 200)) + "sleep 100")
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "it used 200 of the 100 that `max-tokens` leaves it" in said
+
+
+SIDE_BY_SIDE = """
+max-cost: 3
+phases:
+  a: {prompt: p.md}
+  b: {needs: a, prompt: p.md}
+  c: {needs: a, prompt: p.md}
+"""
+
+
+def test_phases_side_by_side_share_what_is_left_of_the_run(project):
+    p = with_agent(project, used(1, 1.0) + "echo $ADW_PHASE > $ADW_PHASE", SIDE_BY_SIDE)
+    p.adws("sdlc", "ADW_ID=x")
+    assert sorted(arguments(p)) == ["a --budget 3 ", "b --budget 1 ", "c --budget 1 "]
+
+
+def test_a_run_that_has_used_all_of_it_begins_nothing(project):
+    p = with_agent(project, used(1, 3.0) + "echo $ADW_PHASE > $ADW_PHASE", SIDE_BY_SIDE)
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "FAILED b: the run has used its `max-cost` of 3; raise it to go on\n" in said
+    assert arguments(p) == ["a --budget 3 "]
+
+
+def test_a_cost_that_is_not_told_is_red_where_it_is_capped(project):
+    script = agents.done(total_cost_usd=None, usage={"input_tokens": 5}) + "echo a > a"
+    p = with_agent(project, script, "phases: {a: {prompt: p.md, retries: 2, max-cost: 1}}")
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    why = "it did not tell what it cost, so `max-cost` cannot be kept; set `max-tokens`"
+    assert f"FAILED a: {why}\n" in said
+    assert len(arguments(p)) == 1
+
+
+@pytest.mark.parametrize(
+    ("phases", "said"),
+    [
+        (
+            "phases: {a: {prompt: p.md, agent: codex, max-cost: 1}}",
+            "`max-cost` cannot be kept in phase `a`: agent `codex` does not tell what it uses of it (it tells: "
+            "`max-tokens`)",
+        ),
+        (
+            "max-tokens: 5\nphases: {a: {prompt: p.md, agent: tool}}",
+            "`max-tokens` cannot be kept in phase `a`: agent `tool` does not tell what it uses of it (it tells: none)",
+        ),
+        (
+            "max-turns: 5\nphases: {a: {run: x, repair: {prompt: p.md, agent: codex}}}",
+            "`max-turns` cannot be kept in phase `a`: agent `codex` does not tell what it uses of it (it tells: "
+            "`max-tokens`)",
+        ),
+    ],
+)
+def test_a_cap_that_nobody_can_keep_is_refused_before_anything_starts(project, phases: str, said: str):
+    p = with_agent(project, "", phases)
+    assert p.adws("sdlc", "ADW_ID=x", status=3) == (
+        f"pipeline.yaml: {said}; leave it out, or give the agent `limits`\n"
+    )
+    assert not (p.path / ".adws").exists()
+
+
+def test_the_embedded_agent_uses_nothing(project):
+    p = project(issue="# Look\n", **{"pipeline.yaml": "version: 1\ninclude: sdlc.yaml\nmax-cost: 0.01\n"})
+    p.adws("scout", "ADW_ID=x")
