@@ -35,6 +35,9 @@ plan_build:  ## only as far as the build
 sdlc plan_build_test_review plan_build: $(STAMP) $(SAMPLE)
 	@$(if $(SAMPLE),REPO=.sample ISSUE=examples/splitbill-issue.md) $(BIN)/doit -n "$$J" $@
 
+replay: $(STAMP) .sample  ## the sample, mended as Claude Code was recorded to do it; no key, no network
+	@REPO=.sample ISSUE=examples/splitbill-issue.md ADW_ID=cent AGENT=replay $(BIN)/doit -n "$$J" sdlc
+
 setup: $(STAMP)  ## make .venv and install into it (the others do this by themselves)
 	@echo 'make: .venv is ready'
 
@@ -134,4 +137,7 @@ git:
 	  -c core.hooksPath=/dev/null commit -q -m 'Split a bill among friends'
 	@mv $@.tmp $@
 
-.PHONY: help setup test-agents venv git sdlc plan_build_test_review plan_build check test test-all test-matrix bench install-bubblewrap clean
+record: $(STAMP)  ## what `make replay` plays, anew: after a change of prompts or sample; needs `make test-agents` once
+	@$(BIN)/python -m tests.agents.sample
+
+.PHONY: help setup replay record test-agents venv git sdlc plan_build_test_review plan_build check test test-all test-matrix bench install-bubblewrap clean
