@@ -60,14 +60,17 @@ test-all: $(STAMP)  ## all tests; takes many minutes
 
 CLAUDE := claude-agent-sdk==0.2.187
 
-test-agents: $(STAMP)  ## the real Claude Code (170 MB, into .agents) against a model of ours on loopback; no key, no cost
-	@test "`cat .agents/version 2>/dev/null`" = '$(CLAUDE)' || { \
-	  rm -rf .agents; \
-	  if command -v uv >/dev/null; then uv pip install -q --python $(BIN)/python --no-deps --target .agents '$(CLAUDE)'; \
-	  else $(BIN)/python -m pip install -q --no-deps --target .agents '$(CLAUDE)'; fi && \
-	  echo '$(CLAUDE)' >.agents/version || \
+test-agents: .agents/claude  ## the real Claude Code (170 MB, into .agents) against a model of ours on loopback; no key, no cost
+	@$(BIN)/pytest -q -rs -n 2 --dist worksteal tests/agents
+
+.PHONY: .agents/claude
+.agents/claude: $(STAMP)
+	@test "`cat $@/version 2>/dev/null`" = '$(CLAUDE)' || { \
+	  rm -rf $@; \
+	  if command -v uv >/dev/null; then uv pip install -q --python $(BIN)/python --no-deps --target $@ '$(CLAUDE)'; \
+	  else $(BIN)/python -m pip install -q --no-deps --target $@ '$(CLAUDE)'; fi && \
+	  echo '$(CLAUDE)' >$@/version || \
 	  echo 'make: the package index has no $(CLAUDE) for this machine; its tests are skipped' >&2; }
-	@$(BIN)/pytest -q -rs -n 2 tests/agents
 
 test-matrix: $(STAMP)  ## the tests under every Python and git that is here, GITS=programs too; takes half an hour
 	@$(BIN)/nox

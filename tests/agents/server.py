@@ -1,7 +1,7 @@
-"""A model that says what a script says, over Anthropic's Messages API on loopback: all that the real claude needs.
+"""A model that says what a script says, on loopback, in the protocol of whoever asks: all that the real CLIs need.
 
-The next turn follows from the request alone (how many turns the assistant had already), so a request that is
-sent again gets the same answer.
+The next turn follows from the request alone (how many turns the assistant had since its prompt), so a request that
+is sent again gets the same answer.
 """
 
 from __future__ import annotations
@@ -11,21 +11,16 @@ import http.server
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-Turn = list[dict[str, Any]]
-"""The blocks of one answer: text, or the use of a tool."""
-USAGE = {"input_tokens": 1000, "cache_read_input_tokens": 200, "cache_creation_input_tokens": 0}
+from tests.agents.clis import claude
+from tests.agents.turns import Say, Turn
 
-
-def text(words: str) -> dict[str, Any]:
-    return {"type": "text", "text": words}
-
-
-def use(tool: str, **given: Any) -> dict[str, Any]:
-    return {"type": "tool_use", "name": tool, "input": given}
+PROTOCOLS = {each.ASKS: each for each in (claude,)}
+"""By what the path of a request has in it."""
+OUT = re.compile(r"`(\S+)/result\.json`")
 
 
 @dataclass
@@ -74,62 +69,36 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if "count_tokens" in self.path:
             self._json(200, {"input_tokens": 1000})
-        elif not asked.get("tools"):
-            self._answer([text("a title")], asked)  # a side question, which does not advance the script
-        else:
-            self._turn(asked)
+            return
+        protocol = next(found for part, found in PROTOCOLS.items() if part in self.path)
+        if not protocol.may_use_tools(asked):
+            self._stream(protocol.answer([Say("a title")], asked, "aside"))  # does not advance the script
+        elif not self._fails(protocol):
+            prompt, had = _so_far(protocol.said(asked))
+            turn = self.model.script(prompt, had)
+            self._stream(protocol.answer(turn, asked, f"{self.model.requests}_{had}"))
 
-    def _turn(self, asked: dict[str, Any]) -> None:
+    def _fails(self, protocol: Any) -> bool:
         model = self.model
         model.requests += 1
         fault = model.for_ever or (model.faults.pop(0) if model.faults else 0)
         if isinstance(fault, int) and fault:
-            kind = {401: "authentication_error", 429: "rate_limit_error"}.get(fault, "overloaded_error")
-            error = {"type": "error", "error": {"type": kind, "message": kind}}
-            self._json(fault, error, **({"retry-after": "1"} if fault == 429 else {}))
-            return
-        if fault == "hang":
+            self._json(fault, protocol.refusal(fault), **({"retry-after": "1"} if fault == 429 else {}))
+        elif fault == "hang":
             model.over.wait(60)
-            return
-        prompt = next(_words(each) for each in asked["messages"] if "# " in _words(each))
-        had = sum(each["role"] == "assistant" for each in asked["messages"])
-        self._answer(model.script(prompt, had), asked, cut=fault == "cut")
+        elif fault == "cut":
+            events = list(protocol.answer([Say("I was about to")], {}, "cut"))
+            self._stream(events[: len(events) // 2])
+        return bool(fault)
 
-    def _answer(self, turn: Turn, asked: dict[str, Any], *, cut: bool = False) -> None:
+    def _stream(self, events: Iterable[dict[str, Any]]) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
-        name = f"msg_{self.model.requests}_{id(turn)}"
-        message = {"id": name, "type": "message", "role": "assistant", "model": asked["model"]}
-        empty = {
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": {**USAGE, "output_tokens": 1},
-        }
-        self._event("message_start", message={**message, **empty})
-        for index, block in enumerate(turn):
-            tool = block["type"] == "tool_use"
-            start = {**block, "id": f"toolu_{name}_{index}", "input": {}} if tool else text("")
-            delta = (
-                {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
-                if tool
-                else {"type": "text_delta", "text": block["text"]}
-            )
-            self._event("content_block_start", index=index, content_block=start)
-            if cut:
-                return
-            self._event("content_block_delta", index=index, delta=delta)
-            self._event("content_block_stop", index=index)
-        reason = "tool_use" if any(block["type"] == "tool_use" for block in turn) else "end_turn"
-        self._event(
-            "message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage={"output_tokens": 50}
-        )
-        self._event("message_stop")
-
-    def _event(self, kind: str, **more: Any) -> None:
-        self.wfile.write(f"event: {kind}\ndata: {json.dumps({'type': kind, **more})}\n\n".encode())
-        self.wfile.flush()
+        for event in events:
+            kind = f"event: {event['type']}\n" if "type" in event else ""
+            self.wfile.write(f"{kind}data: {json.dumps(event)}\n\n".encode())
+            self.wfile.flush()
 
     def _json(self, status: int, said: dict[str, Any], **headers: str) -> None:
         body = json.dumps(said).encode()
@@ -145,13 +114,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def _words(message: dict[str, Any]) -> str:
-    content = message["content"]
-    return content if isinstance(content, str) else "".join(each.get("text", "") for each in content)
+def _so_far(said: Iterable[tuple[str, str]]) -> tuple[str, int]:
+    """The last prompt, and how many turns the assistant had since."""
+    prompt, had = "", 0
+    for role, words in said:
+        if role == "user" and OUT.search(words):
+            prompt, had = words, 0
+        had += role == "assistant"
+    return prompt, had
 
 
 def out(prompt: str) -> str:
     """The phase's `ADW_OUT`, as its prompt names it."""
-    found = re.search(r"`(\S+)/result\.json`", prompt)
+    found = OUT.search(prompt)
     assert found, prompt
     return found[1]
