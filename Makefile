@@ -38,6 +38,9 @@ sdlc plan_build_test_review plan_build: $(STAMP) $(SAMPLE)
 replay: $(STAMP) .sample  ## the sample, mended as Claude Code was recorded to do it; no key, no network
 	@REPO=.sample ISSUE=examples/splitbill-issue.md ADW_ID=cent AGENT=replay $(BIN)/doit -n "$$J" sdlc
 
+record: .agents/claude  ## what `make replay` plays, anew: after a change of a prompt or of the sample
+	@$(BIN)/python -m tests.agents.sample
+
 setup: $(STAMP)  ## make .venv and install into it (the others do this by themselves)
 	@echo 'make: .venv is ready'
 
@@ -59,11 +62,15 @@ test-all: $(STAMP)  ## all tests; takes many minutes
 	@$(BIN)/pytest -q -n auto
 
 CLAUDE := claude-agent-sdk==0.2.187
+OTHERS := codex=@openai/codex@0.169.0 gemini=@google/gemini-cli@0.61.0 opencode=opencode-ai@1.18.33
 
 test-agents: .agents/claude  ## the real Claude Code (170 MB, into .agents) against a model of ours on loopback; no key, no cost
+	@$(BIN)/pytest -q -rs -n 2 --dist worksteal tests/agents --ignore tests/agents/test_others.py
+
+test-agents-all: .agents/claude .agents/others  ## the same, and the real codex, gemini and opencode (860 MB more, with npm)
 	@$(BIN)/pytest -q -rs -n 2 --dist worksteal tests/agents
 
-.PHONY: .agents/claude
+.PHONY: .agents/claude .agents/others
 .agents/claude: $(STAMP)
 	@test "`cat $@/version 2>/dev/null`" = '$(CLAUDE)' || { \
 	  rm -rf $@; \
@@ -71,6 +78,16 @@ test-agents: .agents/claude  ## the real Claude Code (170 MB, into .agents) agai
 	  else $(BIN)/python -m pip install -q --no-deps --target $@ '$(CLAUDE)'; fi && \
 	  echo '$(CLAUDE)' >$@/version || \
 	  echo 'make: the package index has no $(CLAUDE) for this machine; its tests are skipped' >&2; }
+
+.agents/others: $(STAMP)
+	@for other in $(OTHERS); do \
+	  dir=.agents/$${other%%=*} pin=$${other#*=}; \
+	  test "`cat $$dir/version 2>/dev/null`" = "$$pin" && continue; \
+	  rm -rf $$dir; \
+	  npm install --silent --no-save --prefix $$dir "$$pin" >/dev/null 2>&1 && echo "$$pin" >$$dir/version && continue; \
+	  rm -rf $$dir; \
+	  echo "make: npm of Node 20 or newer could not install $$pin; its tests are skipped" >&2; \
+	done
 
 test-matrix: $(STAMP)  ## the tests under every Python and git that is here, GITS=programs too; takes half an hour
 	@$(BIN)/nox
@@ -140,7 +157,4 @@ git:
 	  -c core.hooksPath=/dev/null commit -q -m 'Split a bill among friends'
 	@mv $@.tmp $@
 
-record: $(STAMP)  ## what `make replay` plays, anew: after a change of prompts or sample; needs `make test-agents` once
-	@$(BIN)/python -m tests.agents.sample
-
-.PHONY: help setup replay record test-agents venv git sdlc plan_build_test_review plan_build check test test-all test-matrix bench install-bubblewrap clean
+.PHONY: help setup replay record test-agents test-agents-all venv git sdlc plan_build_test_review plan_build check test test-all test-matrix bench install-bubblewrap clean

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.agents.clis import claude
+from tests.agents.clis import claude, codex, gemini, opencode
 from tests.agents.turns import Say, Turn
 
-PROTOCOLS = {each.ASKS: each for each in (claude,)}
+PROTOCOLS = {each.ASKS: each for each in (claude, codex, gemini, opencode)}
 """By what the path of a request has in it."""
 OUT = re.compile(r"`(\S+)/result\.json`")
 

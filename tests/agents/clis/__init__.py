@@ -3,7 +3,7 @@
 `ASKS` is in the path of its requests. `said` is the conversation in a request, as (role, words), one `assistant` for
 each turn. `may_use_tools` is false where it asks aside, for a title. `answer` is a turn as its events. `refusal` is the
 body of an error. `settle` writes its settings into a home and returns its environment. `PROGRAM` is where
-`make test-agents` puts it.
+`make test-agents` or `make test-agents-all` puts it.
 """
 
 from __future__ import annotations
@@ -20,3 +20,8 @@ def name(cli: ModuleType) -> str:
 
 def program(cli: ModuleType) -> Path:
     return INSTALLED / name(cli) / cli.PROGRAM
+
+
+def pin(cli: ModuleType) -> str:
+    """The version that make asked npm for."""
+    return (INSTALLED / name(cli) / "version").read_text().strip().rpartition("@")[2]
