@@ -124,7 +124,8 @@ class Attempt:
         credits = verdict.credits(agent, self.phase.model, found)
         if "agent" in credits:
             # what a later attempt needs to go on from this one
-            credits["agent"] |= {"name": agent.name, "slot": self.place.slot, "thread": asdict(whole.used)}
+            thread = asdict(whole.thread(self._thread))
+            credits["agent"] |= {"name": agent.name, "slot": self.place.slot, "thread": thread}
         unkept = budget.untold(self.help.caps, found)
         credits["final"] = (
             bool(unkept) or outcome.reason is Reason.HOPELESS or found.status in verdict.REFUSED
@@ -133,9 +134,15 @@ class Attempt:
             return credits, ""  # it says it all
         if at := verdict.again_at(found, datetime.now().astimezone()):
             credits["waits"] = "later" if at == verdict.SOME_DAY else at.isoformat(timespec="seconds")
-        reads_only = self.phase.writes == () and (self.place.out / "result.json").exists()
-        ran, idle = outcome.reason is Reason.EXITED, not changed and not reads_only
-        said = verdict.fault(agent, found, passed=outcome.passed, stopped=not ran, idle=idle)
+        stopped, left = outcome.reason is not Reason.EXITED, (self.place.out / "result.json").exists()
+        said = verdict.fault(
+            agent,
+            found,
+            passed=outcome.passed,
+            stopped=stopped,
+            idle=not changed and not (left and self.phase.writes == ()),
+            nothing=not changed and not left,
+        )
         return credits, "; ".join(filter(None, (said, unkept)))
 
     @property

@@ -126,6 +126,7 @@ class _Course:
             return dataclasses.replace(result, reason="it was repaired, and has not been judged since")
         if result.status is not Status.FAILED:
             return result
+        self.repeats += 1 + result.agent.get("retries", 0) if result.waits else 0
         if result.waits and self.repeats >= verdict.REPEATS and _seconds(result.waits) < _SOON:
             result = dataclasses.replace(result, waits="", final=True)
         if self.worker.part and self.failed:
@@ -173,7 +174,6 @@ class _Course:
         """Wait as long as the vendor said; False where the run ends before."""
         pause = max(_seconds(result.waits), _BACKOFF * 2.0**self.pauses)
         self.pauses += 1
-        self.repeats += 1 + result.agent.get("retries", 0)
         if time.monotonic() + pause > self.run.deadline:
             return False
         time.sleep(pause)

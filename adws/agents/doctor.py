@@ -55,9 +55,9 @@ def _untested(agent: Agent, env: Mapping[str, str]) -> str:
     program = agent.run[0]
     with tempfile.TemporaryDirectory(prefix="adws-doctor-") as folder:
         log = Path(folder) / "log"
-        outcome = process.run(
-            [program, "--version"], cwd=Path(folder), env=env, log=log, timeout=_SECONDS, grace=1.0
-        )
+        # on standard error some warn of other things, with numbers in them
+        ask = ["/bin/sh", "-c", 'exec "$0" --version 2>/dev/null', program]
+        outcome = process.run(ask, cwd=Path(folder), env=env, log=log, timeout=_SECONDS, grace=1.0)
         said = log.read_text(errors="replace") if log.exists() else ""
     version = _VERSION.search(said)
     if not outcome.passed or not version:

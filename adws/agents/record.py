@@ -7,7 +7,7 @@ to lie. It says who worked, what it cost, and what speaks against the attempt.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -56,6 +56,8 @@ class Record:
     """Whether it said that it is done or has failed; None in an event that says nothing about that."""
     reason: str = ""
     """Why it failed, in its own words; counts with `ended`."""
+    cumulative: bool = False
+    """Whether the tokens and the cost under TOTAL are of its whole session, earlier calls included."""
     form: str = ""
     """Which of FORMATS it was read off; in one event none."""
 
@@ -74,6 +76,7 @@ class Record:
             stopped=later.stopped or self.stopped,
             ended=self.ended if later.ended is None else later.ended,
             reason=later.reason if later.ended else self.reason,
+            cumulative=later.cumulative or self.cumulative,
             form=later.form or self.form,
         )
 
@@ -96,16 +99,32 @@ class Record:
         """Turns, as far as they are known."""
         return self.turns or len(self.usage.keys() - {TOTAL})
 
-    def after(self, thread: Usage) -> Record:
-        """Without what its session had used before, where its usage is that of the whole session."""
-        if self.form != "codex" or not self.usage:
+    def after(self, earlier: Usage) -> Record:
+        """Without what its session had used before this call."""
+        if not self.cumulative:
             return self
-        used = Usage(
-            tokens_in=max(self.used.tokens_in - thread.tokens_in, 0),
-            tokens_out=max(self.used.tokens_out - thread.tokens_out, 0),
-            tokens_cached=max(self.used.tokens_cached - thread.tokens_cached, 0),
+        used = self.used
+        cost = None if used.cost is None else max(used.cost - (earlier.cost or 0.0), 0.0)
+        own = Usage(
+            tokens_in=max(used.tokens_in - earlier.tokens_in, 0),
+            tokens_out=max(used.tokens_out - earlier.tokens_out, 0),
+            tokens_cached=max(used.tokens_cached - earlier.tokens_cached, 0),
+            cost=cost,
         )
-        return replace(self, usage={TOTAL: used})
+        return replace(self, usage={TOTAL: own})
+
+    def thread(self, earlier: Usage) -> Usage:
+        """What its session has used, after this call."""
+        used = self.used
+        if self.cumulative:
+            return used
+        costs = [each.cost for each in (used, earlier) if each.cost is not None]
+        return Usage(
+            tokens_in=used.tokens_in + earlier.tokens_in,
+            tokens_out=used.tokens_out + earlier.tokens_out,
+            tokens_cached=used.tokens_cached + earlier.tokens_cached,
+            cost=sum(costs) if costs else None,
+        )
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -160,7 +179,7 @@ def _claude_result(event: Event, subtype: str, session: str) -> Record:
     cost = event.get("total_cost_usd")
     usage = _claude_usage(_map(event.get("usage")))
     models = {name: _map(each) for name, each in _map(event.get("modelUsage")).items()}
-    if models:  # `usage` leaves out what was retried
+    if models:  # `usage` leaves out what was retried; where a session was resumed, this is of all its calls
         cached = sum(_number(each.get("cacheReadInputTokens")) for each in models.values())
         made = sum(_number(each.get("cacheCreationInputTokens")) for each in models.values())
         fresh = sum(_number(each.get("inputTokens")) for each in models.values())
@@ -174,6 +193,7 @@ def _claude_result(event: Event, subtype: str, session: str) -> Record:
         text="" if failed else said,
         model=max(models, key=lambda name: _number(models[name].get("outputTokens")), default=""),
         usage={TOTAL: usage},
+        cumulative=bool(models),
         turns=_number(event.get("num_turns")),
         denials={_text(each.get("tool_use_id")): _text(each.get("tool_name")) for each in denials},
         status=_number(event.get("api_error_status")),
@@ -194,7 +214,7 @@ def _claude_usage(told: Event) -> Usage:
 
 
 def codex(event: Event) -> Record:
-    """Codex: `exec --json`. The usage of a thread that was resumed is that of the whole thread."""
+    """Codex: `exec --json`."""
     item = _map(event.get("item"))
     match event.get("type"), item.get("type"):
         case "thread.started", _:
@@ -215,7 +235,7 @@ def codex(event: Event) -> Record:
                 tokens_out=_number(told.get("output_tokens")),
                 tokens_cached=_number(told.get("cached_input_tokens")),
             )
-            return Record(usage={TOTAL: usage}, ended=True)
+            return Record(usage={TOTAL: usage}, cumulative=True, ended=True)
         case "turn.failed", _:
             said = _text(_map(event.get("error")).get("message"))
             return Record(ended=True, reason=said or "turn failed", status=_status(said))
@@ -265,9 +285,11 @@ def opencode(event: Event) -> Record:
         case "text":
             return Record(text=_text(part.get("text")))
         case "tool_use":
-            state = _map(part.get("state"))
+            state, tool = _map(part.get("state")), _text(part.get("tool"))
             refused = state.get("status") == "error" and "permission" in _text(state.get("error"))
-            return Record(denials={_text(part.get("callID")): _text(part.get("tool"))} if refused else {})
+            if tool == "invalid":  # one that its settings deny is not there at all
+                refused, tool = True, _text(_map(state.get("input")).get("tool"))
+            return Record(denials={_text(part.get("callID")): tool} if refused else {})
         case "step_finish":
             told, cost = _map(part.get("tokens")), part.get("cost")
             cache = _map(told.get("cache"))
@@ -276,8 +298,10 @@ def opencode(event: Event) -> Record:
                 tokens_in=_number(told.get("input")) + cached + _number(cache.get("write")),
                 tokens_out=_number(told.get("output")) + _number(told.get("reasoning")),
                 tokens_cached=cached,
-                # it tells 0 for a model whose price it does not know
-                cost=float(cost) if isinstance(cost, int | float) and cost else None,
+                # it tells 0 for a model whose price it does not know, and for an answer of nothing
+                cost=float(cost)
+                if isinstance(cost, int | float) and (cost or not any(_used(told)))
+                else None,
             )
             return Record(usage={_text(part.get("id")): usage}, ended=part.get("reason") == "stop")
         case "error":
@@ -291,6 +315,11 @@ def opencode(event: Event) -> Record:
 
 def _nothing(_event: Event) -> Record:
     return Record()
+
+
+def _used(tokens: Event) -> Iterator[int]:
+    for each in tokens.values():
+        yield from _used(each) if isinstance(each, dict) else (_number(each),)
 
 
 FORMATS: dict[str, Callable[[Event], Record]] = {

@@ -22,11 +22,13 @@ REPEATS = 12
 SOME_DAY = datetime.max.replace(tzinfo=UTC)
 
 
-def fault(agent: Agent, record: Record, *, passed: bool, stopped: bool, idle: bool) -> str:
+def fault(
+    agent: Agent, record: Record, *, passed: bool, stopped: bool, idle: bool, nothing: bool = False
+) -> str:
     """Why the attempt failed, beyond what the exit code says; empty where nothing else speaks against it.
 
     `passed`: the program ended with 0. `stopped`: it was ended, so that a missing end is no wonder.
-    `idle`: it left nothing of what it was asked for.
+    `idle`: it left nothing of what it was asked for. `nothing`: neither a change nor a word of its result.
     """
     if record.ended and record.reason:
         return f"{agent.name} says: {' '.join(record.reason.split())}"
@@ -34,14 +36,16 @@ def fault(agent: Agent, record: Record, *, passed: bool, stopped: bool, idle: bo
         return said
     if stopped or record.form in PROSE:
         return ""
-    if record.denials and idle:
+    if record.denials and (idle or nothing):
         tools = ", ".join(dict.fromkeys(sorted(record.denials.values())))
         return f"{agent.name} was denied {tools}, and left nothing"
     if not record.ended:
         return f"{agent.name} ended without saying that it is done"
     if record.stopped:
         return f"{agent.name} stopped early: {record.stopped}"
-    return "" if passed else f"though {agent.name} says that it is done"
+    if not passed:
+        return f"though {agent.name} says that it is done"
+    return f"{agent.name} says that it is done, and left nothing" if nothing else ""
 
 
 def refused(agent: Agent, record: Record) -> str:

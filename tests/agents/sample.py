@@ -15,10 +15,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.agents.server import Model, Turn, out, serving, text, use
+from tests.agents import clis
+from tests.agents.server import Model, out, serving
+from tests.agents.turns import Say, Turn, Use, edit, read, shell, write
 from tests.conftest import BIN, TOP
 
-CLAUDE = TOP / ".agents/claude_agent_sdk/_bundled/claude"
 ID = "cent"
 
 WRONG = "share + 1 if i > left else share"
@@ -70,34 +71,27 @@ def script(prompt: str, had: int) -> Turn:
     """The next turn in a phase."""
     folder, phase = out(prompt), re.findall(r"# (\w+):", prompt)[0].lower()
     tree = Path(folder).parents[1] / "tree"
+    shares, tests, changes = (
+        f"{tree}/{name}" for name in ("splitbill/shares.py", "tests/test_shares.py", "CHANGELOG.md")
+    )
+    files = [{"path": "splitbill/shares.py", "reasons": ["`even` drops the remainder"]}]
+    split = shell("python3 -m splitbill 10.00 ann ben cleo")
+    diff = "git diff $(python3 -c \"import json,os; print(json.load(open(os.environ['ADW_STATE']))['build']['base'])\")"
 
-    def result(summary: str, **more: object) -> Turn:
-        return [
-            use("Write", file_path=f"{folder}/result.json", content=json.dumps({"summary": summary, **more}))
-        ]
+    def result(summary: str, **more: object) -> Use:
+        return write(f"{folder}/result.json", json.dumps({"summary": summary, **more}))
 
-    def read(name: str) -> Turn:
-        return [use("Read", file_path=f"{tree}/{name}")]
-
-    def edit(name: str, old: str, new: str) -> Turn:
-        return [use("Edit", file_path=f"{tree}/{name}", old_string=old, new_string=new)]
-
-    def run(command: str) -> Turn:
-        return [use("Bash", command=command, description="see what happens")]
-
-    shares, tests = "splitbill/shares.py", "tests/test_shares.py"
-    files = [
-        {"path": shares, "reasons": ["`even` drops the remainder"]},
-        {"path": tests, "reasons": ["its tests"]},
-    ]
-    found = [use("Write", file_path=f"{folder}/scout.json", content=json.dumps({"files": files}))]
-    split = run("python3 -m splitbill 10.00 ann ben cleo")
-    turns = {
-        "scout": [run("grep -rn even splitbill tests"), read(shares), found, result("shares.even drops the remainder")],
+    turns: list[Use] = {
+        "scout": [
+            shell("grep -rn even splitbill tests"),
+            read(shares),
+            write(f"{folder}/scout.json", json.dumps({"files": files})),
+            result("shares.even drops the remainder"),
+        ],
         "plan": [
             read(shares),
             split,
-            [use("Write", file_path=f"{tree}/specs/{ID}.md", content=SPEC)],
+            write(f"{tree}/specs/{ID}.md", SPEC),
             result("hand out the cents that are left over"),
         ],
         "build": [
@@ -107,13 +101,10 @@ def script(prompt: str, had: int) -> Turn:
             edit(tests, "def test_a_bill_needs_somebody_to_pay_it():", TEST),
             result("Hand out the cents that are left over"),
         ],
-        "review": [
-            run("git diff $(python3 -c \"import json,os; print(json.load(open(os.environ['ADW_STATE']))['build']['base'])\")"),
-            result("the tests cover it", findings=[]),
-        ],
+        "review": [shell(diff), result("the tests cover it", findings=[])],
         "document": [
-            read("CHANGELOG.md"),
-            edit("CHANGELOG.md", "## [Unreleased]\n", CHANGE),
+            read(changes),
+            edit(changes, "## [Unreleased]\n", CHANGE),
             result("the changelog says that the shares add up"),
         ],
         "repair": [
@@ -123,8 +114,8 @@ def script(prompt: str, had: int) -> Turn:
             split,
             result("the comparison was the wrong way round: the last ones paid more"),
         ],
-    }[phase]  # fmt: skip
-    return turns[had] if had < len(turns) else [text("Done.")]
+    }[phase]
+    return [turns[had]] if had < len(turns) else [Say("Done.")]
 
 
 def project(folder: Path) -> Path:
@@ -152,9 +143,10 @@ def project(folder: Path) -> Path:
 def install(folder: Path, url: str) -> str:
     """The real program, with the script as its model; a PATH on which it is."""
     (folder / "bin").mkdir()
-    quiet = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 DISABLE_AUTOUPDATER=1 IS_SANDBOX=1"
-    (folder / "bin/claude").write_text(f'#!/bin/sh\n{quiet} ANTHROPIC_BASE_URL={url} exec "{CLAUDE}" "$@"\n')
-    (folder / "bin/claude").chmod(0o755)
+    settings = " ".join(f"{name}={value}" for name, value in clis.claude.settle(folder, url).items())
+    program = folder / "bin/claude"
+    program.write_text(f'#!/bin/sh\n{settings} exec "{clis.program(clis.claude)}" "$@"\n')
+    program.chmod(0o755)
     return os.pathsep.join([f"{folder}/bin", str(BIN), "/usr/bin", "/bin"])
 
 
@@ -163,7 +155,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="adws-") as name, serving(Model(script)) as url:
         folder = Path(name)
         sample = project(folder)
-        env = {"PATH": install(folder, url), "HOME": name, "ANTHROPIC_API_KEY": "sk-ant-a-dummy-key"}
+        env = {"PATH": install(folder, url), "HOME": name, **clis.claude.KEY}
         asked = (f"ADW_ID={ID}", "AGENT=claude", f"ISSUE={TOP / 'examples/splitbill-issue.md'}")
         done = subprocess.run([BIN / "adws", "sdlc", *asked], env=env, cwd=sample, check=False)
         if done.returncode == 0:

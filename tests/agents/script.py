@@ -19,8 +19,9 @@ FILES = {
 def diligent(prompt: str, had: int) -> Turn:
     folder = out(prompt)
     tree, phase = Path(folder).parents[1] / "tree", re.findall(r"# (\w+):", prompt)[0].lower()
-    result = write(f"{folder}/result.json", json.dumps({"summary": f"did {phase}"}))
+    result = write(f"{folder}/result.json", json.dumps({"summary": f"did {phase}", "findings": []}))
     turns = {
+        "scout": [[write(f"{folder}/scout.json", json.dumps({"files": []}))], [result]],
         "plan": [[write(f"{tree}/specs/x.md", "# Double it")], [result]],
         "build": [
             [Say("Let me look."), read(f"{tree}/twice.py")],

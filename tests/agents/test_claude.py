@@ -13,7 +13,8 @@ from tests.agents.clis import program
 from tests.agents.conftest import told
 from tests.agents.script import diligent
 from tests.agents.server import Model, out
-from tests.agents.turns import Say, Turn, shell, write
+from tests.agents.turns import Say, Turn, Use, edit, read, shell
+from tests.stories import agents
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,7 +46,7 @@ def test_it_does_the_whole_pipeline(claude):
     )
     assert isinstance(build["cost"], float)
     assert re.search(
-        r"build: passed in .* by claude claude-sonnet\S* for \$0\.\d\d: did build",
+        r"build: passed in .* by claude claude-opus\S* for \$0\.\d\d: did build",
         p.git("log", "-1", "adw/x"),
     )
     p.adws("verify", "adw/x")
@@ -82,7 +83,8 @@ def test_a_model_that_hangs_is_a_stall(claude):
 def test_it_says_that_it_is_done_and_did_nothing(claude):
     p = claude(Model(lambda *_: [Say("Fixed, and the tests pass.")]))
     said = p.adws("plan_build", "ADW_ID=x", "AGENT=build=claude,scout=builtin,plan=builtin", status=1)
-    assert "FAILED build: changed nothing, and a change is due" in said
+    why = "claude says that it is done, and left nothing; changed nothing, and a change is due"
+    assert f"FAILED build: {why}\n" in said
 
 
 def test_denied_tools_and_cheerful_words_are_red(claude):
@@ -95,9 +97,7 @@ def test_denied_tools_and_cheerful_words_are_red(claude):
 def test_nothing_that_it_starts_is_left(claude, tmp_path):
     def leaves(prompt: str, had: int) -> Turn:
         command = f"nohup setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 300' >/dev/null 2>&1 &"
-        result = write(f"{out(prompt)}/result.json", '{"summary": "left one"}')
-        turns = [[shell(f"{command} sleep 1")], [result]]
-        return turns[had] if had < 2 else [Say("Left a server running.")]
+        return [shell(f"{command} sleep 1")] if had == 0 else diligent(prompt, had - 1)
 
     p = claude(Model(leaves))
     p.adws("scout", "ADW_ID=x")
@@ -111,11 +111,52 @@ def test_a_flood_of_output_of_a_tool_is_no_obstacle(claude):
 
     p = claude(Model(floods))
     p.adws("scout", "ADW_ID=x")
-    assert told(p, "scout")["turns"] == 3
+    assert told(p, "scout")["turns"] == 4
 
 
-def test_the_end_of_its_turns_is_told(claude):
-    run = "[claude, -p, --model, sonnet, --max-turns, '2', --allowedTools, Bash, --output-format, stream-json, --verbose]"
-    p = claude(Model(lambda *_: [shell("echo again")]), agent=f"secrets: ANTHROPIC_API_KEY, run: {run}")
+def test_its_turns_are_capped_by_itself(claude):
+    p = claude(Model(lambda *_: [shell("echo again")]), **{"max-turns": 2})
     said = p.adws("scout", "ADW_ID=x", status=1)
     assert "FAILED scout: exit 1; claude says: Reached maximum number of turns (2)" in said
+
+
+def test_its_cost_is_capped_by_itself(claude):
+    p = claude(Model(lambda *_: [shell("echo again")]), **{"max-cost": 0.01, "retries": 5})
+    said = p.adws("scout", "ADW_ID=x", status=1)
+    assert "FAILED scout: phase `scout` has used its `max-cost` of 0.01; raise it to go on\n" in said
+    assert "Reached maximum budget ($0.01)" in p.log("x", "scout")
+
+
+def test_a_further_attempt_goes_on_from_the_session_and_counts_its_own(claude):
+    def forgets(prompt: str, had: int) -> Turn:
+        return diligent(prompt, had) if "has failed" in prompt else [Say("I have left nothing.")]
+
+    p = claude(Model(forgets), retries=1)
+    p.adws("scout", "ADW_ID=x")
+    first, second = agents.attempts(p, "scout")
+    assert first["reason"] == "claude says that it is done, and left nothing"
+    assert second["agent"]["session"] == first["agent"]["session"]
+    assert (first["agent"]["turns"], second["agent"]["turns"]) == (1, 3)
+    assert (first["agent"]["tokens_in"], second["agent"]["tokens_in"]) == (1200, 3600)
+    assert second["agent"]["cost"] == pytest.approx(3 * first["agent"]["cost"], rel=0.01)
+
+
+def test_what_the_tests_find_is_repaired_by_it(claude):
+    def slips(prompt: str, had: int) -> Turn:
+        path = Path(out(prompt)).parents[1] / "tree/twice.py"
+        if "# Repair:" in prompt:
+            turns = [[read(f"{path}")], [edit(f"{path}", "3 * x", "2 * x")], [Say("Mended.")]]
+            return turns[min(had, 2)]
+        wrong = edit(f"{path}", "    return x", "    return 3 * x")
+        return [
+            wrong if isinstance(each, Use) and each.tool == "edit" else each for each in diligent(prompt, had)
+        ]
+
+    p = claude(Model(slips))
+    p.adws("plan_build_test_review", "ADW_ID=x")
+    assert p.tree("adw/x")["twice.py"] == "def double(x):\n    return 2 * x"
+    said = p.git("log", "-1", "--format=%B", "adw/x")
+    assert re.search(
+        r"^test: passed after a repair by claude claude-sonnet\S* for \S+ in", said, re.MULTILINE
+    )
+    p.adws("verify", "adw/x")

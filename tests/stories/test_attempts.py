@@ -161,7 +161,7 @@ def test_of_an_overloaded_server_the_agents_repetitions_count_too(project):
 
 
 def test_all_together_they_are_repeated_twelve_times(project):
-    busy = agents.say(*[OVERLOADED] * 11) + failing("API Error: 529 Overloaded", api_error_status=529)
+    busy = agents.say(*[OVERLOADED] * 5) + failing("API Error: 529 Overloaded", api_error_status=529)
     p = with_agent(project, busy, "retries: 3")
     said = p.adws("sdlc", "ADW_ID=x", status=1)
     assert "FAILED a: exit 1; claude says: API Error: 529 Overloaded\n" in said
