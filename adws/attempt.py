@@ -24,6 +24,7 @@ from adws import (
     git,
     process,
     provision,
+    recording,
     runs,
     sandbox,
     secrets,
@@ -31,6 +32,7 @@ from adws import (
 )
 from adws.agents import follow, verdict
 from adws.agents.record import Record, Usage
+from adws.errors import told
 from adws.model import Agent, Caps, Command, Phase, Result
 from adws.process import Outcome, Reason
 from adws.runs import Run, State
@@ -126,24 +128,35 @@ class Attempt:
             # what a later attempt needs to go on from this one
             thread = asdict(whole.thread(self._thread))
             credits["agent"] |= {"name": agent.name, "slot": self.place.slot, "thread": thread}
-        unkept = budget.untold(self.help.caps, found)
-        credits["final"] = (
-            bool(unkept) or outcome.reason is Reason.HOPELESS or found.status in verdict.REFUSED
-        )
+        exited = outcome.reason is Reason.EXITED
+        unkept = budget.untold(self.help.caps, found) if exited and found.ended else ""
+        credits["final"] = bool(unkept) or outcome.reason is Reason.HOPELESS or verdict.for_good(found)
         if outcome.reason is Reason.HOPELESS:
             return credits, ""  # it says it all
-        if at := verdict.again_at(found, datetime.now().astimezone()):
+        if exited and (at := verdict.again_at(found, datetime.now().astimezone())):
             credits["waits"] = "later" if at == verdict.SOME_DAY else at.isoformat(timespec="seconds")
-        stopped, left = outcome.reason is not Reason.EXITED, (self.place.out / "result.json").exists()
+        left = (self.place.out / "result.json").exists()
         said = verdict.fault(
             agent,
             found,
             passed=outcome.passed,
-            stopped=stopped,
+            stopped=not exited,
             idle=not changed and not (left and self.phase.writes == ()),
             nothing=not changed and not left,
         )
         return credits, "; ".join(filter(None, (said, unkept)))
+
+    def record(self, start: str, result: Result) -> None:
+        """Write down what its agent did, from the tree `start` on, where the pipeline wants that."""
+        if self.phase.agent and self.outcome and self.run.pipeline.record:
+            try:
+                recording.write(self.run, self.phase.agent, self.place, self.outcome, start, result, self.log)
+            except OSError as error:
+                self._note(f"it was not recorded: {told(error)}")
+
+    def _note(self, warning: str) -> None:
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"adws: warning: {warning}\n")
 
     @property
     def _session(self) -> str:
@@ -185,10 +198,7 @@ class Attempt:
         """Say in the log what its change leaves out."""
         if left := checkout.left_out(self.place.checkout, self.apart):
             what = secrets.redact_text(change.some(left), secrets.together(self.hide.values()))
-            with self.log.open("a", encoding="utf-8") as log:
-                log.write(
-                    f"adws: warning: git ignores or cannot hold {what}; `outputs` can name what to keep\n"
-                )
+            self._note(f"git ignores or cannot hold {what}; `outputs` can name what to keep")
 
     def put_away(self, tree: str) -> None:
         """Keep for the next use what is kept, unless the `tree` that it left has other lock files."""

@@ -6,6 +6,7 @@ and where it was killed, it is in `usage.json` beside its log.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class Use:
     """What one attempt has used, by cap; and, while it works, what it may use."""
 
     phase: str
+    role: str
     used: Mapping[str, float | None]
     """None = not told."""
     share: Mapping[str, float] = field(default_factory=dict)
@@ -38,9 +40,9 @@ def share(run: Run, state: State, phase: Phase, folder: Path) -> tuple[Caps, str
     """
     if phase.agent is None or not phase.caps + run.pipeline.caps:
         return (), ""
-    with runs.exclusive(run.repo, "budget", run.deadline):
+    with _turn(run):
         uses = list(_uses(run))
-        own = [use for use in uses if use.phase == runs.entry(phase.name)]
+        own = [use for use in uses if (use.phase, use.role) == (runs.entry(phase.name), phase.role)]
         found = {cap: most - _sum(own, cap) for cap, most in phase.caps}
         if short := _short(found, phase.caps):
             return (), f"phase `{phase.name}` {short}"
@@ -48,12 +50,26 @@ def share(run: Run, state: State, phase: Phase, folder: Path) -> tuple[Caps, str
         if short := _short(left, run.pipeline.caps):
             return (), f"the run {short}"
         beside = 1 + _beside(run, state, phase, [use.phase for use in uses if use.share])
-        found |= {cap: min(most / beside, found.get(cap, most)) for cap, most in left.items()}
-        _write(folder, run, found, {})
+        found |= {cap: min(_part(cap, most, beside), found.get(cap, most)) for cap, most in left.items()}
+        _write(folder, run, phase, found, {})
     return tuple(found.items()), ""
 
 
-def meter(run: Run, folder: Path, caps: Caps) -> Callable[[Record], str]:
+def _part(cap: str, most: float, beside: int) -> float:
+    """One of so many equal parts; of turns and tokens there is no half."""
+    return most / beside if cap == "max-cost" else float(max(most // beside, 1.0))
+
+
+@contextlib.contextmanager
+def _turn(run: Run) -> Iterator[None]:
+    try:
+        with runs.exclusive(run.repo, "budget", run.deadline):
+            yield
+    except TimeoutError:
+        raise TimeoutError("its share of the caps could not be had until the run's time limit") from None
+
+
+def meter(run: Run, phase: Phase, folder: Path, caps: Caps) -> Callable[[Record], str]:
     """Writes down what an attempt uses while it works, and says which cap it has passed."""
     last: dict[str, float | None] = {}
 
@@ -61,7 +77,7 @@ def meter(run: Run, folder: Path, caps: Caps) -> Callable[[Record], str]:
         used = _told(record)
         if caps and used != last:
             last.update(used)
-            _write(folder, run, dict(caps), used)
+            _write(folder, run, phase, dict(caps), used)
         return next((_over(cap, most, used[cap]) for cap, most in caps if (used[cap] or 0.0) > most), "")
 
     return look
@@ -101,16 +117,25 @@ def _uses(run: Run) -> Iterator[Use]:
             "max-turns": each.agent.get("turns"),
             "max-tokens": tokens,
         }
-        yield Use(phase=name, used=told)
+        yield Use(phase=name, role=each.role, used=told)
     for path in runs.folder(run.repo, run.id).glob(f"*/attempt-*/{_FILE}"):
         if path.parts[-3:-1] in recorded:
             continue
-        try:
-            call, share, used = (json.loads(path.read_bytes())[key] for key in ("call", "share", "used"))
-        except (ValueError, KeyError, TypeError):
-            continue  # somebody wrote into it
-        # of an attempt of an earlier call only what it has used is left
-        yield Use(phase=path.parts[-3], used=used, share=share if call == run.deadline else {})
+        if use := _open(run, path):
+            yield use
+
+
+def _open(run: Run, path: Path) -> Use | None:
+    """An attempt that is at work, or was killed; None where somebody wrote into its file."""
+    try:
+        said = json.loads(path.read_bytes())
+        share = {cap: float(most) for cap, most in said["share"].items()}
+        used = {cap: float(of or 0.0) for cap, of in said["used"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    # of an attempt of an earlier call only what it has used is left
+    at_work = said.get("call") == _call(run)
+    return Use(phase=path.parts[-3], role=str(said.get("role")), used=used, share=share if at_work else {})
 
 
 def _sum(uses: Sequence[Use], cap: str) -> float:
@@ -123,6 +148,7 @@ def _beside(run: Run, state: State, phase: Phase, at_work: Sequence[str]) -> int
     before = {each.name for each in closure(run.pipeline, phase.needs)}
     return sum(
         each.agent is not None
+        and each.name in run.due
         and each.name not in {*before, phase.name}
         and runs.entry(each.name) not in at_work
         and not (each.name in state.results and state.results[each.name].status in DONE)
@@ -131,7 +157,14 @@ def _beside(run: Run, state: State, phase: Phase, at_work: Sequence[str]) -> int
     )
 
 
-def _write(folder: Path, run: Run, share: Mapping[str, float], used: Mapping[str, float | None]) -> None:
-    part = folder / f".{_FILE}"
-    part.write_text(json.dumps({"call": run.deadline, "share": share, "used": used}))
-    part.replace(folder / _FILE)
+def _write(
+    folder: Path, run: Run, phase: Phase, share: Mapping[str, float], used: Mapping[str, float | None]
+) -> None:
+    half = folder / f".{_FILE}"
+    half.write_text(json.dumps({"call": _call(run), "role": phase.role, "share": share, "used": used}))
+    half.replace(folder / _FILE)
+
+
+def _call(run: Run) -> str:
+    """Names this call among all that went on with the run: no two have the same deadline."""
+    return repr(run.deadline)

@@ -6,7 +6,6 @@ the order in which phases finished nor on the history of their hidden commits.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -17,7 +16,7 @@ from adws.model import Phase, Result, Status, closure
 from adws.runs import Run, State
 
 Resolved = Mapping[str, str]
-"""By the key of a conflict, the tree that it was resolved to."""
+"""By the tree with the conflict, the tree that it was resolved to."""
 
 
 class ConflictError(Exception):
@@ -31,13 +30,11 @@ class ConflictError(Exception):
 
 
 class OverlapError(Exception):
-    def __init__(self, paths: Sequence[str], tree: str, key: str) -> None:
+    def __init__(self, paths: Sequence[str], tree: str) -> None:
         super().__init__()
         self.paths = paths
         self.tree = tree
-        """What git could do: the files in conflict have markers."""
-        self.key = key
-        """Names the three trees, so that the same conflict is known again."""
+        """What git could do: the files in conflict have markers, where it can set any."""
 
 
 def base_tree(run: Run, state: State, phase: Phase) -> str:
@@ -108,10 +105,9 @@ def _three_way(repo: Repo, before: str, ours: str, theirs: str, resolved: Resolv
     if not tree:
         raise git.GitError("merge-tree", status, "")  # it ends with 1 as well where a commit is not there
     if status == 1:
-        key = hashlib.sha256(f"{before} {ours} {theirs}".encode()).hexdigest()
-        if key in resolved:
-            return resolved[key]
-        raise OverlapError(paths or ["an unnamed path"], tree, key)
+        if tree in resolved:
+            return resolved[tree]
+        raise OverlapError(paths or ["an unnamed path"], tree)
     return tree
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adws import agents, runs, seal, workspace
+from adws.errors import printable
 from adws.model import Phase, closure
 from adws.runs import Run, State
 from adws.workspace import Workspace
@@ -54,9 +55,9 @@ def hand_over(run: Run, state: State, phase: Phase, place: Workspace, told: Mapp
             **told,
         }
         text = agents.render(phase, values)
-        if told and not phase.part:
+        if told and not phase.role:
             text += agents.fill(_RETRY.read_text(encoding="utf-8"), values)
-        (place.io / "prompt.md").write_text(text, encoding="utf-8")
+        (place.io / "prompt.md").write_text(text, encoding="utf-8", errors="replace")
 
 
 def environment(run: Run, phase: Phase, place: Workspace, base: str) -> dict[str, str]:
@@ -125,10 +126,14 @@ def blocked(result: Mapping[str, Any]) -> str:
     if not grave:
         return ""
     first = grave[0]
-    place = ":".join(str(first[key]) for key in ("path", "line") if first.get(key))
+    place = ":".join(_line(str(first[key])) for key in ("path", "line") if first.get(key))
     more = f" and {len(grave) - 1} more" if len(grave) > 1 else ""
-    words = " ".join(first["message"].split())[:200]
+    words = _line(first["message"])
     return f"found a blocker{more}: {place}: {words}" if place else f"found a blocker{more}: {words}"
+
+
+def _line(said: str) -> str:
+    return printable(" ".join(said.split()))[:200]
 
 
 def blockers(result: Mapping[str, Any]) -> list[dict[str, Any]]:

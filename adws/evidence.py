@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,43 +23,36 @@ def fault(out: Path, reports: Iterable[str], since: float) -> str:
     return next((said for report in reports if (said := _fault(out, report, since))), "")
 
 
-def lost(out: Path, before: Path, reports: Iterable[str]) -> str:
-    """Which of the tests that passed in the reports below `before` did not pass in those below `out`."""
-    for name in reports:
-        from xml.etree import ElementTree
+def lost(out: Path, before: Path, reports: Iterable[str], *, unrun: bool = False) -> str:
+    """Which of the tests that passed in the reports below `before` did not pass in those below `out`.
 
-        try:
-            then, now = (ElementTree.parse(folder / name).getroot() for folder in (before, out))  # noqa: S314
-        except (OSError, ElementTree.ParseError):
-            return f"has nothing to be compared with: its `baseline` left no readable {name}"
-        passed, is_there = Counter(_passed(now)), Counter(map(_id, now.iter("testcase")))
-        gone = [test for test, times in Counter(_passed(then)).items() if passed[test] < times]
-        if gone:
-            more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-            verb = "skips" if is_there[gone[0]] else "does not run"
-            return f"{verb} what passed before the change: {gone[0]}{more}"
-    return ""
-
-
-def unrun(out: Path, before: Path, reports: Iterable[str]) -> str:
-    """Which of the tests in the red reports below `before` is not in those below `out`, or skipped there."""
+    With `unrun`: which of all tests that ran there, red ones too, did not run here; no report shows none.
+    """
     from xml.etree import ElementTree
 
+    when = "before its repair" if unrun else "before the change"
+    counts: Callable[[Element], Counter[str]] = _ran if unrun else _passed
     for name in reports:
         try:
             then, now = (ElementTree.parse(folder / name).getroot() for folder in (before, out))  # noqa: S314
         except (OSError, ElementTree.ParseError):
-            continue  # it was red because there was none
-        left = Counter(_id(case) for case in now.iter("testcase") if not _skipped(case))
-        asked = Counter(_id(case) for case in then.iter("testcase") if not _skipped(case))
-        if gone := [test for test, times in asked.items() if left[test] < times]:
+            if unrun:
+                continue
+            return f"has nothing to be compared with: its `baseline` left no readable {name}"
+        here, there = counts(now), Counter(map(_id, now.iter("testcase")))
+        if gone := [test for test, times in counts(then).items() if here[test] < times]:
             more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-            return f"does not run any more, since its repair: {gone[0]}{more}"
+            what = "ran" if unrun else "passed"
+            return f"{'skips' if there[gone[0]] else 'does not run'} what {what} {when}: {gone[0]}{more}"
     return ""
 
 
-def _passed(root: Element) -> Iterator[str]:
-    return (_id(case) for case in root.iter("testcase") if not _skipped(case) and not _failed(case))
+def _passed(root: Element) -> Counter[str]:
+    return Counter(_id(case) for case in root.iter("testcase") if not _skipped(case) and not _failed(case))
+
+
+def _ran(root: Element) -> Counter[str]:
+    return Counter(_id(case) for case in root.iter("testcase") if not _skipped(case))
 
 
 def _id(case: Element) -> str:

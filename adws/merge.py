@@ -19,6 +19,11 @@ _TRIES = 20
 class RefusedError(Exception):
     """Nothing was merged; `str()` says why, for the user."""
 
+    def __init__(self, message: str, *, waits: bool = False) -> None:
+        super().__init__(message)
+        self.waits = waits
+        """Whether it is because of a usage limit."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
@@ -92,13 +97,16 @@ def _resolve(run: Run, state: State, conflict: combine.ConflictError) -> Result:
     if run.pipeline.resolve is None:
         raise RefusedError(kept) from None
     found = resolve.perform(run, state, conflict.overlap, run.pipeline.resolve)
-    if found.status is not Status.PASSED:
-        raise RefusedError(f"{kept}; {found.by} did not resolve it: {found.reason}") from None
-    return found
+    if found.status is Status.PASSED:
+        return found
+    if found.waits:
+        raise RefusedError(f"{kept}; its resolution {phase.waiting(found)}", waits=True) from None
+    log = f"; its log is {runs.last_log(run, found)}" if found.attempt else ""
+    raise RefusedError(f"{kept}; {found.by} did not resolve it: {found.reason}{log}") from None
 
 
 def _publish(run: Run, state: State, phases: Sequence[Phase], resolved: Sequence[Result]) -> Merged:
-    trees = {each.key: each.tree for each in resolved}
+    trees = {each.base_tree: each.tree for each in resolved}
     tree = combine.fold(run, state, phases, trees)
     name = run.pipeline.into.replace("{adw_id}", run.id)
     ref = f"refs/heads/{name}"
@@ -115,7 +123,12 @@ def _publish(run: Run, state: State, phases: Sequence[Phase], resolved: Sequence
             )
             if merged == runs.tree_of(run.repo, tip or state.base):
                 return Merged(branch=name, commit=tip, moved=False)
-            _judge(run, state, phases, merged)
+            try:
+                _judge(run, state, phases, merged)
+            except RefusedError as refused:
+                for each in resolved:
+                    resolve.withdraw(run, state, each, str(refused))
+                raise
             said = message(run, state, phases, tree, resolved)
             commit = _commit(run, merged, said, tip or state.base)
             git.run("update-ref", f"{run.ref}/merge", commit, git_dir=run.repo.git_dir)
@@ -161,7 +174,7 @@ def _judge(run: Run, state: State, phases: Sequence[Phase], tree: str) -> None:
         log = runs.folder(run.repo, run.id) / runs.entry(each.name) / "log.merged"
         if said := trial.judge(run, state, each, runs.join(run.repo, tree, [state.base]), log):
             raise RefusedError(
-                f"phase `{each.name}` passed alone, but on the merged tree it {said}; its log is {log}"
+                f"phase `{each.name}` passed alone, but not on the merged tree: {said}; its log is {log}"
             )
 
 
@@ -201,7 +214,7 @@ def _line(result: Result) -> str:
     note = printable(" ".join(said.split()))[:100]
     verdict = result.status if result.status in DONE else "failed, not merged"
     verdict = f"{verdict} after a repair by {result.repaired_by}" if result.repaired else verdict
-    verdict = "conflict resolved" if result.part else verdict
+    verdict = "conflict resolved" if result.role else verdict
     box = f" in {result.sandbox}" if result.sandbox != "none" else ""
     return f"{result.phase}: {verdict} in {result.seconds:.1f} s, by {result.credit}{box}" + (
         f": {note}" if note else ""

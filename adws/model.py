@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -43,7 +43,7 @@ Caps = tuple[tuple[str, float], ...]
 """What may be used at most: (`max-cost`, US dollars), (`max-turns`, n), (`max-tokens`, n, in and out)."""
 
 REPAIR, RESOLVE = "repair", "resolve"
-"""The parts of a run that are no phase; see `Phase.part`."""
+"""The roles of work that is no phase; see `Phase.role`."""
 
 Command = str | tuple[str, ...]
 """A string goes to `/bin/sh -e -c`, a tuple is the command itself."""
@@ -80,10 +80,10 @@ class Phase:
     escalate: Phase | None = None
     """The same work by another agent or model, for the last attempt, after all others have failed."""
     repair: Phase | None = None
-    """Who mends the tree when it has failed, before it is judged again; `part` is set there."""
+    """Who mends the tree when it has failed, before it is judged again; `role` is set there."""
     repairs: int = 0
     """How often in one call."""
-    part: str = ""
+    role: str = ""
     """REPAIR or RESOLVE, where it is not the phase itself but what is done for it."""
     env: Pairs = ()
     """Without what comes from the caller; a shard's matrix values are in it."""
@@ -178,6 +178,14 @@ DONE = (Status.PASSED, Status.SKIPPED)
 """The verdicts with which a run goes on."""
 
 
+def every_worker(pipeline: Pipeline) -> Iterator[tuple[str, Phase]]:
+    """Everybody who may have work in it: (the phase, or `merge`; who works for it)."""
+    for phase in pipeline.phases:
+        yield from ((phase.name, each) for each in (phase, phase.escalate, phase.repair) if each)
+    if pipeline.resolve:
+        yield "merge", pipeline.resolve
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What one attempt at a phase left behind: the captured change and the verdict."""
@@ -199,7 +207,7 @@ class Result:
     seconds: float
     by: str
     """Who did it: `command`, or the agent and its model."""
-    part: str = ""
+    role: str = ""
     """As in `Phase`: an attempt at a repair is one of the phase."""
     repaired: str = ""
     """The commit of the repair that it started from; its change has the repair in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from adws import change, combine, contract, runs, trial
@@ -13,7 +13,7 @@ from adws.agents import verdict
 from adws.errors import UserError
 from adws.model import DONE, Phase, Result, Status, closure
 from adws.runs import Run, State
-from adws.trial import Trial
+from adws.trial import Before
 
 _SOON = 300.0
 """Seconds that we wait for a vendor that said no for now; for more, the run is parked."""
@@ -21,6 +21,9 @@ _BACKOFF = 2.0
 """Seconds before the first repetition where the vendor says none; each further one waits twice as long."""
 _CHANGING = re.compile(r"0x[0-9a-f]+|[0-9]+")
 """What differs between two logs of the same failure."""
+
+Attempt = Callable[[Phase, Before], Result]
+"""(who makes it, what came before) -> an attempt that is not recorded yet."""
 
 
 def is_current(run: Run, state: State, phase: Phase) -> bool:
@@ -59,21 +62,26 @@ def perform(run: Run, phase: Phase) -> Result:
     """
     state = runs.load(run, [each.name for each in closure(run.pipeline, [phase.name])])
     _check_needs(run, state, phase)
-    last = state.results.get(phase.name)
-    failed = failure(run, last) if last else None
-    course = _Course(run=run, state=state, phase=phase, worker=phase, last=last, failed=failed)
-    while True:
-        result = runs.record(run, course.judged(trial.perform(course.next)))
-        if not course.goes_on(result):
-            return result
+
+    def attempt(worker: Phase, before: Before) -> Result:
+        return trial.perform(run, state, phase, worker, before)
+
+    return pursue(run, phase, trial.history(run, state, phase), attempt)
 
 
-def failure(run: Run, last: Result) -> Result | None:
-    """The attempt at the phase itself that failed, of those that ended with `last`."""
-    if not last.part:
-        return last if last.status is Status.FAILED else None
-    found = [each for each in runs.attempts(run) if each.phase == last.phase and not each.part]
-    return max(found, key=lambda each: each.attempt, default=None)
+def pursue(run: Run, phase: Phase, history: Sequence[Result], attempt: Attempt) -> Result:
+    """Make attempts and record each, until one stands. `history`: those of earlier calls for these inputs.
+
+    First come the retries, then once somebody else, then repairs, each followed by a judgement.
+    """
+    now: list[Result] = []
+    worker: Phase | None = phase
+    while worker:
+        before = Before(earlier=tuple(history), now=tuple(now), patience=verdict.REPEATS - _repeated(now))
+        result = _judged(run, attempt(worker, before), before)
+        now.append(runs.record(run, result))
+        worker = _next(run, phase, worker, now)
+    return now[-1]
 
 
 def _check_needs(run: Run, state: State, phase: Phase) -> None:
@@ -86,104 +94,69 @@ def _check_needs(run: Run, state: State, phase: Phase) -> None:
             raise UserError(f"phase `{phase.name}` needs `{need.name}`, which failed: {known.reason}")
 
 
-@dataclass(kw_only=True)
-class _Course:
-    """Whose turn it is: retries, then once somebody else, then repairs, each followed by a judgement."""
-
-    run: Run
-    state: State
-    phase: Phase
-    worker: Phase
-    last: Result | None
-    """The last attempt, be it one of an earlier call."""
-    failed: Result | None
-    """The last attempt at the phase itself that failed."""
-    retried: int = 0
-    repairs: int = 0
-    repeats: int = 0
-    """Requests and attempts that were repeated since a vendor said no for now."""
-    pauses: int = 0
-    stuck: bool = False
-    """Whether it fails as it did before its repair."""
-
-    @property
-    def next(self) -> Trial:
-        last = self.last
-        return Trial(
-            run=self.run,
-            state=self.state,
-            phase=self.phase,
-            worker=self.worker,
-            before=last,
-            failed=self.failed,
-            last=last if last and last.part == self.worker.part else None,
-            patience=verdict.REPEATS - self.repeats,
-        )
-
-    def judged(self, result: Result) -> Result:
-        """The result with what only those before it can tell."""
-        if result.status is Status.REPAIRED:
-            return dataclasses.replace(result, reason="it was repaired, and has not been judged since")
-        if result.status is not Status.FAILED:
-            return result
-        self.repeats += 1 + result.agent.get("retries", 0) if result.waits else 0
-        if result.waits and self.repeats >= verdict.REPEATS and _seconds(result.waits) < _SOON:
-            result = dataclasses.replace(result, waits="", final=True)
-        if self.worker.part and self.failed:
-            return dataclasses.replace(result, reason=f"{self.failed.reason}; its repair: {result.reason}")
-        if self.last and self.last.status is Status.REPAIRED and self.failed:
-            self.stuck = self._signature(result) == self._signature(self.failed)
-            more = "; that is as before its repair" if self.stuck else ""
-            result = dataclasses.replace(result, reason=result.reason + more)
+def _judged(run: Run, result: Result, before: Before) -> Result:
+    """The attempt with what only those before it can tell."""
+    failed = before.failed
+    if result.status is Status.REPAIRED:
+        return dataclasses.replace(result, reason="it was repaired, and has not been judged since")
+    if result.status is not Status.FAILED:
         return result
+    now = [*before.now, result]
+    if result.waits and _seconds(result.waits) < _SOON:
+        over = time.monotonic() + _pause(now) > run.deadline
+        if over or _repeated(now) >= verdict.REPEATS:
+            result = dataclasses.replace(result, waits="", final=True)
+    if result.role and failed:
+        return dataclasses.replace(result, reason=f"{failed.reason}; its repair: {result.reason}")
+    if result.repaired and failed and _signature(run, result) == _signature(run, failed):
+        # another repair would do the same
+        return dataclasses.replace(
+            result, reason=f"{result.reason}; that is as before its repair", final=True
+        )
+    return result
 
-    def goes_on(self, result: Result) -> bool:
-        """Whether there is another attempt, which is `next`."""
-        self.last, phase = result, self.phase
-        if result.status in DONE or self._ends(result):
-            return False
-        if result.status is Status.REPAIRED:
-            other = self.failed and self.failed.escalated
-            self.worker = phase.escalate if other and phase.escalate else phase
-            return True
-        if result.waits:
-            return self._waited(result)
-        if not result.part:
-            self.failed = result
-        if not result.part and self.retried < self.worker.retries and self.worker is phase:
-            self.retried += 1
-        elif self.worker is phase and phase.escalate:
-            self.worker = phase.escalate
-        elif phase.repair and self.repairs < phase.repairs and not self.stuck and self._mendable:
-            self.repairs += 1
-            self.worker = phase.repair
-        else:
-            return False
-        return True
 
-    @property
-    def _mendable(self) -> bool:
-        """Whether the files are at fault: an agent that looked at them has to have found a blocker."""
-        return self.phase.agent is None or bool(self.failed and contract.blockers(self.failed.fields))
+def _next(run: Run, phase: Phase, worker: Phase, now: Sequence[Result]) -> Phase | None:
+    """Who makes the next attempt after those of this call; None where the last one stands."""
+    last = now[-1]
+    if last.status in DONE or last.final or time.monotonic() > run.deadline:
+        return None
+    if last.waits:
+        if _seconds(last.waits) >= _SOON:
+            return None
+        time.sleep(_pause(now))
+        return worker
+    own = [each for each in now if not each.role and not each.waits]
+    judge = phase.escalate if own and own[-1].escalated and phase.escalate else phase
+    if last.status is Status.REPAIRED:
+        return judge
+    # a blocker is a verdict on the files, and asking again would be to ask for another one
+    blocked = bool(own and contract.blockers(own[-1].fields))
+    if not last.role and not blocked:
+        if judge is phase and sum(not each.escalated for each in own) <= phase.retries:
+            return phase
+        if phase.escalate and judge is phase:
+            return phase.escalate
+    mended = sum(bool(each.role) and not each.waits for each in now)
+    return phase.repair if mended < phase.repairs and (phase.agent is None or blocked) else None
 
-    def _ends(self, result: Result) -> bool:
-        """Whether no other attempt would fare better, or none now."""
-        return result.final or _seconds(result.waits) >= _SOON or time.monotonic() > self.run.deadline
 
-    def _waited(self, result: Result) -> bool:
-        """Wait as long as the vendor said; False where the run ends before."""
-        pause = max(_seconds(result.waits), _BACKOFF * 2.0**self.pauses)
-        self.pauses += 1
-        if time.monotonic() + pause > self.run.deadline:
-            return False
-        time.sleep(pause)
-        return True
+def _pause(now: Sequence[Result]) -> float:
+    """Seconds to wait after the last of these attempts: as long as its vendor said, or each time longer."""
+    times = sum(bool(each.waits) for each in now)
+    return min(max(_seconds(now[-1].waits), _BACKOFF * 2.0 ** (times - 1)), _SOON)
 
-    def _signature(self, result: Result) -> tuple[str, str]:
-        """What two equal failures have in common."""
-        log = runs.last_log(self.run, result)
-        said = log.read_text(errors="replace") if log.is_file() else ""
-        return result.reason, _CHANGING.sub("", said)
+
+def _repeated(now: Sequence[Result]) -> int:
+    """Requests and attempts that were repeated, or have to be, since a vendor said no for now."""
+    return sum(1 + int(each.agent.get("retries", 0)) for each in now if each.waits)
+
+
+def _signature(run: Run, result: Result) -> tuple[str, str]:
+    """What two equal failures have in common."""
+    log = runs.last_log(run, result)
+    said = log.read_text(errors="replace") if log.is_file() else ""
+    return result.reason, _CHANGING.sub("", said)
 
 
 def _seconds(waits: str) -> float:

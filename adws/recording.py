@@ -22,11 +22,11 @@ _LINK, _GONE = "120000", "000000"
 def write(
     run: Run, agent: Agent, work: Workspace, outcome: Outcome, start: str, result: Result, log: Path
 ) -> None:
-    """Write down the attempt that went from tree `start` to that of the result, if the pipeline wants it.
+    """Write down the attempt that went from tree `start` to that of the result.
 
     Whole or not at all. What was ended by force is none: it would end otherwise the next time.
     """
-    if not run.pipeline.record or agent.format in _UNRECORDED or outcome.code is None:
+    if agent.format in _UNRECORDED or outcome.code is None:
         return
     named = replay.name(result.phase, start, (work.io / "prompt.md").read_text(encoding="utf-8"), work.io)
     target = replay.place(runs.recordings(run), named)
@@ -39,14 +39,15 @@ def write(
     _files(run, [file for file in changed if file.mode != _GONE], half / "files")
     workspace.export(run.repo, work, result.out, half / "out")
     deleted = [file.path for file in changed if file.mode == _GONE]
-    about = {**named, "format": agent.format, "exit": outcome.code, "deleted": deleted}
+    about = {**named, "agent": agent.name, "format": agent.format, "exit": outcome.code, "deleted": deleted}
     (half / replay.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
     remove(target)
     half.rename(target)
 
 
 def _files(run: Run, files: list[change.File], folder: Path) -> None:
-    for file, there in zip(files, runs.objects(run.repo, [file.oid for file in files]), strict=True):
+    for file in files:
+        (there,) = runs.objects(run.repo, [file.oid])
         path, content = folder / file.path, there.content if there else b""
         path.parent.mkdir(parents=True, exist_ok=True)
         if file.mode == _LINK:

@@ -3,44 +3,77 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import re
 import time
+from collections.abc import Sequence
 
-from adws import git, runs, trial
+from adws import change, git, phase, runs, trial
+from adws.attempt import Help
 from adws.combine import OverlapError
 from adws.errors import printable
 from adws.model import Phase, Result, Status
+from adws.provision import MissingError
 from adws.runs import Run, State
-from adws.trial import Trial
+from adws.trial import Before
 
 _MARKER = re.compile(rb"^(<<<<<<<|>>>>>>>)", re.MULTILINE)
 
 
 def perform(run: Run, state: State, overlap: OverlapError, worker: Phase) -> Result:
-    """The recorded attempt that resolved this very conflict, or a new one, which may have failed."""
-    known = (each for each in runs.attempts(run) if each.part == worker.part and each.key == overlap.key)
-    if done := next((each for each in known if each.status is Status.PASSED), None):
+    """The recorded resolution of this very conflict, or a new attempt at one, which may have failed."""
+    marked = _marked(run, overlap.tree, overlap.paths)
+    if plain := [path for path in overlap.paths if path not in marked]:
+        what = f"{printable(plain[0])} was deleted or moved on one side, or is no text"
+        return dataclasses.replace(trial.blank(run, worker, 0, state.base, overlap.tree), reason=what)
+    key = _key(state, worker, overlap)
+    known = [each for each in runs.attempts(run, worker.name) if each.key == key]
+    done = max(known, key=lambda each: each.attempt, default=None)
+    if done and done.status is Status.PASSED:
         return done
+    worker = dataclasses.replace(worker, writes=tuple(map(git.literally, overlap.paths)))
+
+    def attempt(_worker: Phase, before: Before) -> Result:
+        return _attempt(run, state, overlap, worker, key, before)
+
+    return phase.pursue(run, worker, (), attempt)
+
+
+def withdraw(run: Run, state: State, resolution: Result, why: str) -> None:
+    """Note that the tree it led to was refused, so that it is not taken again."""
+    number, _ = runs.new_attempt(run, state, resolution.phase)
+    runs.record(run, dataclasses.replace(resolution, attempt=number, status=Status.FAILED, reason=why))
+
+
+def _key(state: State, worker: Phase, overlap: OverlapError) -> str:
+    issue = hashlib.sha256(state.issue).hexdigest()
+    parts = [overlap.tree, issue, worker.prompt, worker.agent and worker.agent.name, worker.model]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _attempt(
+    run: Run, state: State, overlap: OverlapError, worker: Phase, key: str, before: Before
+) -> Result:
     number, folder = runs.new_attempt(run, state, worker.name)
     started = time.monotonic()
-    worker = dataclasses.replace(worker, writes=tuple(map(git.literally, overlap.paths)))
     base = runs.join(run.repo, overlap.tree, [state.base])
-    result = trial.blank(run, worker, number, base, overlap.tree)
+    result = dataclasses.replace(trial.blank(run, worker, number, base, overlap.tree), key=key)
     runs.pin(run, result)  # the tree with the conflict is a commit that nothing else holds
     listed = "\n".join(f"- {printable(path)}" for path in overlap.paths)
-    given = Trial(
-        run=run, state=state, phase=worker, worker=worker, before=None, failed=None, last=None, paths=listed
-    )
-    result = trial.carry_out(given, dataclasses.replace(result, key=overlap.key), folder)
-    if not result.reason:
-        result = dataclasses.replace(result, reason=_unresolved(run, result, overlap))
-    status = Status.FAILED if result.reason else Status.PASSED
-    seconds = round(time.monotonic() - started, 3)
-    return runs.record(run, dataclasses.replace(result, status=status, seconds=seconds))
+    try:
+        help = Help(paths=listed, patience=before.patience)
+        result = trial.carry_out(run, state, worker, result, folder, help)
+    except (MissingError, TimeoutError) as error:
+        result = dataclasses.replace(result, reason=str(error), final=True)
+    if result.status is Status.PASSED and (left := _marked(run, result.tree, overlap.paths)):
+        said = f"left conflict markers in {printable(left[0])}"
+        result = dataclasses.replace(result, status=Status.FAILED, reason=said)
+    return dataclasses.replace(result, seconds=round(time.monotonic() - started, 3))
 
 
-def _unresolved(run: Run, result: Result, overlap: OverlapError) -> str:
-    paths = [path for path in overlap.paths if "\n" not in path]  # git is asked for them line by line
-    there = zip(paths, runs.objects(run.repo, [f"{result.tree}:{path}" for path in paths]), strict=True)
-    left = [path for path, found in there if found and _MARKER.search(found.content)]
-    return f"left conflict markers in {printable(left[0])}" if left else ""
+def _marked(run: Run, tree: str, paths: Sequence[str]) -> list[str]:
+    """Those of the paths that have conflict markers in this tree."""
+    files = change.files(run.repo, run.repo.empty_tree, tree, tuple(map(git.literally, paths)))
+    found = zip(files, runs.objects(run.repo, [file.oid for file in files]), strict=True)
+    return [file.path for file, there in found if there and _MARKER.search(there.content)]

@@ -62,6 +62,8 @@ class Run:
     """How this call found the repository."""
     bwrap: bool
     """Whether bubblewrap can be used here, and somebody asks for it."""
+    due: tuple[str, ...] = ()
+    """The phases that this call is about."""
 
     def sandbox(self, phase: Phase) -> str:
         """What keeps the phase in its workspace."""
@@ -276,16 +278,16 @@ def _record(run: Run, result: Result) -> Result:
     commit = _on_base(run, result, {"format": FORMAT, **facts})
     name = entry(result.phase)
     moves = f"update {run.ref}/attempt/{name}/{result.attempt} {commit}\n"
-    if result.part != RESOLVE:  # what has the name of its ref is the commit that was merged
+    if result.role != RESOLVE:  # what has the name of its ref is the commit that was merged
         moves += f"update {run.ref}/{name} {commit}\n"
     git.run("update-ref", "--stdin", git_dir=run.repo.git_dir, stdin=moves.encode())
     check_whole(run.repo, commit, result.base)
     return dataclasses.replace(result, commit=commit)
 
 
-def attempts(run: Run) -> list[Result]:
-    """Every attempt of the run that has ended."""
-    asked = ("for-each-ref", "--format=%(refname)", f"{run.ref}/attempt/")
+def attempts(run: Run, phase: str = "") -> list[Result]:
+    """Every attempt of the run, or at one phase, that has ended."""
+    asked = ("for-each-ref", "--format=%(refname)", f"{run.ref}/attempt/{entry(phase)}")
     refs = git.text(*asked, git_dir=run.repo.git_dir).splitlines()
     names = [ref.split("/")[-2].replace(".", ":", 1) for ref in refs]
     found = zip(names, objects(run.repo, refs), strict=True)
@@ -472,7 +474,7 @@ class Object:
 
 def objects(repo: Repo, names: Sequence[str]) -> list[Object | None]:
     """What is there under each of these names, in one question."""
-    asked = "".join(f"{name}\n" for name in names).encode()
+    asked = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
     out = io.BytesIO(git.run("cat-file", "--batch", "--buffer", git_dir=repo.git_dir, stdin=asked))
     found: list[Object | None] = []
     for _ in names:

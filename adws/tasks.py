@@ -38,7 +38,7 @@ from adws import branch, call, contract, git, merge, phase, process, runs, sandb
 from adws.agents import doctor
 from adws.call import Call
 from adws.errors import UNUSABLE, UserError, printable, told
-from adws.model import Phase, Pipeline, closure
+from adws.model import Agent, Pairs, Phase, Pipeline, closure, every_worker
 from adws.report.console import Console
 from adws.runs import Run, State
 
@@ -166,25 +166,22 @@ class Session:
 
     def check_agents(self, due: Sequence[str]) -> None:
         """UserError with a line for each agent that cannot work, but has to for what is due."""
-        asked: dict[str, list[str]] = {}
-        for each in self.pipeline.phases:
-            workers = [worker for worker in (each, each.repair, each.escalate) if worker and worker.agent]
-            if each.name in due and workers and not Current(self, each)():
-                for worker in workers:
-                    self._ask(asked, worker)
-        if "merge" in due and self.pipeline.resolve:
-            self._ask(asked, self.pipeline.resolve)
+        asked: dict[tuple[Agent, Pairs], list[str]] = {}
+        phases = [each for each in self.pipeline.phases if each.name in due]
+        current = {each.name for each in phases if (each.agent or each.repair) and Current(self, each)()}
+        for name, worker in every_worker(self.pipeline):
+            if worker.agent and name in due and name not in current:
+                asked.setdefault((worker.agent, tuple(contract.passed(worker).items())), []).append(
+                    f"`{name}`"
+                )
         self.state = None  # as it was before the run has begun
-        lines = [f"{said} (for {', '.join(dict.fromkeys(names))})" for said, names in asked.items() if said]
-        if lines:
-            raise UserError("\n".join([*lines, "or name another one: AGENT=builtin"]))
-
-    def _ask(self, asked: dict[str, list[str]], worker: Phase) -> None:
-        """Note what keeps the worker's agent from work, once for all phases that it is wanted for."""
-        agent = worker.agent
-        if agent:
-            said = doctor.fault(agent, contract.passed(worker))
-            asked.setdefault(f"agent `{agent.name}`: {said}" if said else "", []).append(f"`{worker.name}`")
+        faults = {
+            f"agent `{agent.name}`: {said} (for {', '.join(dict.fromkeys(names))})": None
+            for (agent, env), names in asked.items()
+            if (said := doctor.fault(agent, dict(env)))
+        }
+        if faults:
+            raise UserError("\n".join([*faults, "or name another one: AGENT=builtin"]))
 
     def graph(self) -> Iterator[dict[str, Any]]:
         """The doit tasks: every phase, the merge, every workflow."""
@@ -240,7 +237,8 @@ class _Action(BaseAction):  # type: ignore[misc]
                 raise UserError("the run has not begun; adws needs its own reporter, leave out --reporter")
             return self.perform(self.session.run)
         except (UserError, merge.RefusedError) as error:
-            return TaskFailed(str(error))
+            waits = isinstance(error, merge.RefusedError) and error.waits
+            return TaskWaits(str(error)) if waits else TaskFailed(str(error))
         except Exception as error:  # noqa: BLE001  a bug, or git or the disk at fault: this task's error, not the run's end
             known = isinstance(error, git.GitError | OSError)
             return TaskError(_told(error) if known else traceback.format_exc())
@@ -336,7 +334,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
     def _begin(self) -> None:
         session = self.session
         repo = git.open_repo(session.call.repo)
-        run = session.open(repo)
+        run = dataclasses.replace(session.open(repo), due=tuple(self.order))
         issue = call.read_issue(session.call)
         session.check_agents(self.order)
         self.holding.enter_context(runs.lock(repo, run.id))

@@ -4,176 +4,204 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adws import attempt, budget, change, combine, contract, evidence, git, recording, runs, seal, workspace
+from adws import attempt, budget, change, combine, contract, evidence, git, runs, seal, workspace
 from adws.agents import verdict
 from adws.agents.record import Usage
 from adws.attempt import Attempt, Help
 from adws.errors import told
-from adws.model import Phase, Result, Status
+from adws.model import REPAIR, Phase, Result, Status
 from adws.process import Reason
 from adws.provision import MissingError
 from adws.runs import Run, State
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """What is tried: the phase, by whom, and what came before, which counts if its key still does."""
+class Before:
+    """What came before an attempt, for the same inputs."""
 
-    run: Run
-    state: State
-    phase: Phase
-    worker: Phase
-    """The phase itself, or who repairs it or does it instead."""
-    before: Result | None
-    """The attempt before; after a repair this one starts from what that left."""
-    failed: Result | None
-    """The last attempt at the phase itself that failed, to be told."""
-    last: Result | None
-    """The worker's own last attempt, to go on from its session."""
+    earlier: tuple[Result, ...] = ()
+    """The attempts of earlier calls, in order."""
+    now: tuple[Result, ...] = ()
+    """Those of this call."""
     patience: int = verdict.REPEATS
     """Requests to a model that may be repeated."""
-    paths: str = ""
-    """The files in conflict, one per line."""
+
+    @property
+    def failed(self) -> Result | None:
+        """The last attempt at the phase itself that failed."""
+        return self._last(lambda each: not each.role)
+
+    @property
+    def unmended(self) -> Result | None:
+        """The last one that failed before there was any repair."""
+        return self._last(lambda each: not each.role and not each.repaired)
+
+    def by(self, role: str) -> Result | None:
+        """The last attempt in that role."""
+        return next((each for each in reversed((*self.earlier, *self.now)) if each.role == role), None)
+
+    @property
+    def repair(self) -> tuple[str, str]:
+        """The commit of the repair to start from, and whose; of an earlier call only one not judged yet."""
+        last = (*self.earlier, *self.now)[-1:]
+        if last and last[0].status is Status.REPAIRED:
+            return last[0].commit, last[0].credit
+        return (self.now[-1].repaired, self.now[-1].repaired_by) if self.now else ("", "")
+
+    def _last(self, wanted: Callable[[Result], bool]) -> Result | None:
+        failed = (each for each in reversed((*self.earlier, *self.now)) if each.status is Status.FAILED)
+        return next(filter(wanted, failed), None)
 
 
-def perform(trial: Trial) -> Result:
-    """Do it; the result is not recorded yet."""
-    run, phase, worker = trial.run, trial.phase, trial.worker
-    number, folder = runs.new_attempt(run, trial.state, phase.name)
-    started = time.monotonic()
-    state = trial.state
-    result = dataclasses.replace(
-        blank(run, worker, number, state.base, state.base_tree), escalated=_why_other(trial)
-    )
+def history(run: Run, state: State, phase: Phase) -> list[Result]:
+    """The attempts at the phase that were made for today's inputs, in order."""
+    if phase.name not in state.results:
+        return []
     try:
-        result = runs.persist(run.repo, lambda: _based(trial, result))
-        result = carry_out(trial, result, folder)
+        tree = combine.base_tree(run, state, phase)
+    except combine.ConflictError:
+        return []
+    key = runs.key(run, state, phase, tree)
+    found = [each for each in runs.attempts(run, phase.name) if each.key == key and each.base_tree == tree]
+    return sorted(found, key=lambda each: each.attempt)
+
+
+def perform(run: Run, state: State, phase: Phase, worker: Phase, before: Before) -> Result:
+    """An attempt at the phase, by itself or by who helps out; it is not recorded yet."""
+    number, folder = runs.new_attempt(run, state, phase.name)
+    started = time.monotonic()
+    result = blank(run, worker, number, state.base, state.base_tree)
+    if worker is phase.escalate and before.failed:
+        result = dataclasses.replace(result, escalated=f"the usual one failed: {before.failed.reason}"[:200])
+    try:
+        result = runs.persist(run.repo, lambda: _based(run, state, phase, result, *before.repair))
+        result = carry_out(run, state, worker, result, folder, _help(run, worker, before, result))
     except (combine.ConflictError, MissingError, TimeoutError) as error:
-        result = dataclasses.replace(result, reason=str(error))
-    status = Status.FAILED if result.reason else result.status
-    if worker.part and status is Status.PASSED:
-        status = Status.REPAIRED
-    return dataclasses.replace(result, status=status, seconds=round(time.monotonic() - started, 3))
+        result = _failed(result, str(error) or "the run has reached its time limit", final=True)
+    return dataclasses.replace(result, seconds=round(time.monotonic() - started, 3))
 
 
 def blank(run: Run, worker: Phase, number: int, base: str, tree: str) -> Result:
     """The result of an attempt that has not begun."""
     by = f"{worker.agent.name} {worker.model or ''}".strip() if worker.agent else "command"
     return Result(
-        phase=worker.name, attempt=number, status=Status.PASSED, reason="", by=by, seconds=0.0, key="",
-        part=worker.part, sandbox=run.sandbox(worker),
+        phase=worker.name, attempt=number, status=Status.FAILED, reason="it has not begun", by=by,
+        seconds=0.0, role=worker.role, sandbox=run.sandbox(worker), key="",
         base=base, base_tree=tree, tree=tree, out=run.repo.empty_tree,
     )  # fmt: skip
 
 
-def _why_other(trial: Trial) -> str:
-    other = trial.worker is trial.phase.escalate
-    return f"the usual one failed: {trial.failed.reason}"[:200] if other and trial.failed else ""
+def _failed(result: Result, reason: str, *, final: bool = False) -> Result:
+    return dataclasses.replace(result, status=Status.FAILED, reason=reason, final=final or result.final)
 
 
-def _based(trial: Trial, result: Result) -> Result:
-    run, state, phase = trial.run, trial.state, trial.phase
+def _based(run: Run, state: State, phase: Phase, result: Result, repaired: str, whose: str) -> Result:
     base, tree = combine.base(run, state, phase)
     result = dataclasses.replace(
         result, key=runs.key(run, state, phase, tree), base=base, base_tree=tree, tree=tree
     )
-    before = trial.before
-    if before and before.key == result.key:
-        fresh = before.status is Status.REPAIRED
-        repaired, who = (before.commit, before.credit) if fresh else (before.repaired, before.repaired_by)
-        tree = runs.tree_of(run.repo, repaired) if repaired else tree
-        result = dataclasses.replace(result, repaired=repaired, repaired_by=who, tree=tree)
+    if repaired:
+        start = runs.tree_of(run.repo, repaired)
+        result = dataclasses.replace(result, repaired=repaired, repaired_by=whose, tree=start)
     if len(phase.needs) > 1:
         runs.pin(run, result)  # the base is a commit that nothing else holds
     return result
 
 
-def _help(trial: Trial, result: Result, folder: Path) -> tuple[Help, str]:
-    """What the attempt is given, and why it may not begin."""
-    run, worker = trial.run, trial.worker
-    caps, said = budget.share(run, trial.state, worker, folder)
-    failed = trial.failed if trial.failed and trial.failed.key == result.key else None
-    failed = failed if worker.agent or result.repaired else None
-    last = trial.last
-    name = worker.agent.name if worker.agent else ""
-    session = last.agent if last and last.key == result.key and last.agent.get("name") == name else {}
+def _help(run: Run, worker: Phase, before: Before, result: Result) -> Help:
+    """What the attempt is given of those before it."""
+    if worker.agent:
+        failed = before.failed
+        # who has found a blocker did no wrong: the next one looks with fresh eyes
+        failed = None if failed and not worker.role and contract.blockers(failed.fields) else failed
+    else:
+        failed = before.unmended if result.repaired else None
+    last, name = before.by(worker.role), worker.agent.name if worker.agent else ""
+    session = last.agent if last and last.agent.get("name") == name else {}
     return Help(
         failed=failed,
-        paths=trial.paths,
         log=runs.last_log(run, failed) if failed else None,
         session=session.get("session") or "",
         slot=session.get("slot"),
         thread=Usage(**session.get("thread", {})),
-        caps=caps,
-        meter=budget.meter(run, folder, caps),
-        patience=trial.patience,
-    ), said
+        patience=before.patience,
+    )
 
 
-def carry_out(trial: Trial, result: Result, folder: Path) -> Result:
-    """The attempt at a tree, in its workspace: what it left, and everything that speaks against it."""
-    run, state, worker, start = trial.run, trial.state, trial.worker, result.tree
-    help, said = _help(trial, result, folder)
+def carry_out(run: Run, state: State, worker: Phase, result: Result, folder: Path, help: Help) -> Result:
+    """The attempt in its workspace: what it left, and everything that speaks against it."""
+    start = result.tree
+    caps, said = budget.share(run, state, worker, folder)
     if said:
-        return dataclasses.replace(result, reason=said, final=True)
-    with attempt.begin(
-        run, state, worker, result.repaired or result.base, start, folder / "log", help
-    ) as work:
+        return _failed(result, said, final=True)
+    help = dataclasses.replace(help, caps=caps, meter=budget.meter(run, worker, folder, caps))
+    base = result.repaired or result.base
+    with attempt.begin(run, state, worker, base, start, folder / "log", help) as work:
         if worker.agent:
             (folder / "prompt.md").write_bytes((work.place.io / "prompt.md").read_bytes())
         wanted, said = work.wanted()
+        said = said or ("`if` says no since its repair" if not wanted and result.repaired else "")
         if not wanted or said:
-            return dataclasses.replace(result, status=Status.SKIPPED, reason=said)
+            return (
+                _failed(result, said)
+                if said
+                else dataclasses.replace(result, status=Status.SKIPPED, reason="")
+            )
         faults, out = [work.execute()], work.place.out
         try:
-            result = _capture(run, work, result)
+            result, leak = _capture(run, work, result)
         except (git.GitError, OSError) as error:
             said = told(error) if isinstance(error, OSError) else str(error)
-            return dataclasses.replace(result, reason=f"left what cannot be captured: {said}")
-        changed, leaked = result.tree != start, bool(result.reason)
+            return _failed(result, f"left what cannot be captured: {said}")
+        changed = result.tree != start
         credits, doubt = work.told(changed)
-        faults += [doubt, result.reason]
         fields, said = contract.fields(out / "result.json")
         result = dataclasses.replace(result, **credits, fields=fields)
-        faults += [change.violation(run.repo, worker, start, result.tree), said or contract.blocked(fields)]
-        faults += [_evidence(work, repaired=bool(result.repaired)), seal.broken(run.repo, run.seal)]
+        faults += [doubt, leak, change.violation(run.repo, worker, start, result.tree)]
+        faults += [said or contract.blocked(fields), _evidence(work, repaired=bool(result.repaired))]
+        faults += [seal.broken(run.repo, run.seal)]
         faults += [] if any(faults) else [contract.missing(worker, out)]
         workspace.export(run.repo, work.place, result.out, folder / "out")
-        if worker.agent and work.outcome and not leaked:
-            recording.write(run, worker.agent, work.place, work.outcome, start, result, folder / "log")
+        if not leak:
+            work.record(start, result)
     if worker.evidence and changed and not any(faults):
         # what the report says was seen on files that the command changed meanwhile
         commit = runs.join(run.repo, result.tree, [result.base])
         faults.append(judge(run, state, worker, commit, folder / "log.judged"))
     if worker.proves and not any(faults):
         faults.append(_prove(run, state, worker, result, folder / "log.proves"))
-    idle = bool(worker.part) and not changed and not result.waits  # and so would be the next one
-    return dataclasses.replace(result, reason="; ".join(filter(None, faults)), final=result.final or idle)
+    if any(faults):
+        idle = bool(worker.role) and not changed and not result.waits  # and so would be the next one
+        return _failed(result, "; ".join(filter(None, faults)), final=idle)
+    status = Status.REPAIRED if worker.role == REPAIR else Status.PASSED
+    return dataclasses.replace(result, status=status, reason="")
 
 
-def _capture(run: Run, work: Attempt, result: Result) -> Result:
-    """What it left, safe from everybody. Raises GitError where that is more than git can hold."""
+def _capture(run: Run, work: Attempt, result: Result) -> tuple[Result, str]:
+    """What it left, safe from everybody, and which secret it shows. GitError where git cannot hold it."""
     start = result.tree
 
-    def left() -> Result:
+    def left() -> tuple[Result, str]:
         tree = work.capture()
         if leak := work.leak(tree):
-            return dataclasses.replace(result, reason=f"{leak}; nothing of it was kept")
+            return result, f"{leak}; nothing of it was kept"
         found = dataclasses.replace(result, tree=tree, out=workspace.capture_out(run.repo, work.place))
         if (tree, found.out) != (result.base_tree, run.repo.empty_tree):
             runs.pin(run, found)
-        return found
+        return found, ""
 
     # with the old index git would take what is gone for stored already
     work.place.check()
-    found = runs.persist(run.repo, left, lambda: work.place.checkout.git("read-tree", start))
-    if not found.reason:
+    found, leak = runs.persist(run.repo, left, lambda: work.place.checkout.git("read-tree", start))
+    if not leak:
         work.warn()
-        work.put_away(found.tree)
-    return found
+        if not work.phase.role:  # a repair may have mended what is kept, and that is in no tree
+            work.put_away(found.tree)
+    return found, leak
 
 
 def judge(run: Run, state: State, phase: Phase, commit: str, log: Path) -> str:
@@ -195,7 +223,7 @@ def _evidence(done: Attempt, *, repaired: bool = False) -> str:
         return ""
     said = evidence.fault(out, phase.evidence, done.began)
     if not said and repaired and done.help.failed:
-        said = evidence.unrun(out, io / "failed", phase.evidence)
+        said = evidence.lost(out, io / "failed", phase.evidence, unrun=True)
     if said or phase.baseline is None:
         return said
     return evidence.lost(out, io / "needs" / phase.baseline, phase.evidence)

@@ -158,7 +158,7 @@ def _commit(
     run: Run, state: State, phases: Sequence[Phase], commit: Object, tree: str, resolved: Sequence[Result]
 ) -> Iterator[str]:
     """What does not fit in the commit, given the records."""
-    lines, trees = _lines(commit), {each.key: each.tree for each in resolved}
+    lines, trees = _lines(commit), {each.base_tree: each.tree for each in resolved}
     due = merge.message(run, state, phases, tree, resolved).splitlines()[1:]
     wrong = [line for line in due if line not in lines]
     wrong += [line for line in lines if line.startswith("Adws-") and line not in due]

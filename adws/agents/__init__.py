@@ -41,7 +41,7 @@ def command(phase: Phase, command: Command, given: Given) -> list[str]:
         return ["/bin/sh", "-e", "-c", command]
     values = {
         "python": sys.executable,
-        "phase": phase.part or phase.name.partition(":")[0],  # who works on a shard knows it by ADW_PHASE
+        "phase": phase.role or phase.name.partition(":")[0],  # who works on a shard knows it by ADW_PHASE
         "model": phase.model or "",
         "prompt": str(given.prompt),
         "adw_id": given.adw_id,

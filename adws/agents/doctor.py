@@ -35,7 +35,7 @@ def fault(agent: Agent, env: Mapping[str, str]) -> str:
     program = agent.run[0]
     if not {*"/{"} & {*program} and not shutil.which(program, path=env.get("PATH")):
         return f"no program `{program}` on PATH; install it"
-    if agent.tested and (said := _untested(agent, env)):
+    if agent.tested and not {*"/{"} & {*program} and (said := _untested(agent, env)):
         return said
     files = [path for path in agent.login if Path(path).expanduser().exists()]
     if agent.login and not files and not any(os.environ.get(name) for name in agent.secrets):
@@ -55,8 +55,8 @@ def _untested(agent: Agent, env: Mapping[str, str]) -> str:
     program = agent.run[0]
     with tempfile.TemporaryDirectory(prefix="adws-doctor-") as folder:
         log = Path(folder) / "log"
-        # on standard error some warn of other things, with numbers in them
-        ask = ["/bin/sh", "-c", 'exec "$0" --version 2>/dev/null', program]
+        # on standard error some warn of other things, with numbers in them, and some tell it there
+        ask = ["/bin/sh", "-c", '"$0" --version 2>err; code=$?; cat err; exit $code', program]
         outcome = process.run(ask, cwd=Path(folder), env=env, log=log, timeout=_SECONDS, grace=1.0)
         said = log.read_text(errors="replace") if log.exists() else ""
     version = _VERSION.search(said)

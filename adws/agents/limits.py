@@ -36,12 +36,28 @@ def resets(said: str, now: datetime) -> datetime | None:
     A time without a zone is one of `now`'s.
     """
     if found := _EPOCH.search(said):
-        return datetime.fromtimestamp(int(found[1]), now.tzinfo)
+        return moment(int(found[1]), now)
     if found := _IN.search(said):
-        return now + timedelta(seconds=_seconds(said, found.end()))
+        return later(now, _seconds(said, found.end()))
     if (found := _AT.search(said)) and (found["half"] or found["minute"]):
         return _next(found, now)
     return None
+
+
+def moment(since_1970: float, now: datetime) -> datetime | None:
+    """In the time zone of `now`; None where there is no such moment, as with milliseconds."""
+    try:
+        return datetime.fromtimestamp(since_1970, now.tzinfo)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def later(now: datetime, seconds: float) -> datetime | None:
+    """None where that is beyond the end of the calendar."""
+    try:
+        return now + timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _seconds(said: str, at: int) -> float:

@@ -7,6 +7,8 @@ to lie. It says who worked, what it cost, and what speaks against the attempt.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -58,6 +60,10 @@ class Record:
     """Why it failed, in its own words; counts with `ended`."""
     cumulative: bool = False
     """Whether the tokens and the cost under TOTAL are of its whole session, earlier calls included."""
+    agent: str = ""
+    """Who did what is replayed."""
+    missing: str = ""
+    """Why there was nothing to replay."""
     form: str = ""
     """Which of FORMATS it was read off; in one event none."""
 
@@ -77,6 +83,8 @@ class Record:
             ended=self.ended if later.ended is None else later.ended,
             reason=later.reason if later.ended else self.reason,
             cumulative=later.cumulative or self.cumulative,
+            agent=later.agent or self.agent,
+            missing=later.missing or self.missing,
             form=later.form or self.form,
         )
 
@@ -185,7 +193,7 @@ def _claude_result(event: Event, subtype: str, session: str) -> Record:
         fresh = sum(_number(each.get("inputTokens")) for each in models.values())
         out = sum(_number(each.get("outputTokens")) for each in models.values())
         usage = Usage(tokens_in=fresh + cached + made, tokens_out=out, tokens_cached=cached)
-    usage = Usage(**asdict(usage) | {"cost": float(cost) if isinstance(cost, int | float) else None})
+    usage = Usage(**asdict(usage) | {"cost": _dollars(cost)})
     denials = _maps(event.get("permission_denials"))
     odd = _text(event.get("stop_reason"))
     return Record(
@@ -299,9 +307,7 @@ def opencode(event: Event) -> Record:
                 tokens_out=_number(told.get("output")) + _number(told.get("reasoning")),
                 tokens_cached=cached,
                 # it tells 0 for a model whose price it does not know, and for an answer of nothing
-                cost=float(cost)
-                if isinstance(cost, int | float) and (cost or not any(_used(told)))
-                else None,
+                cost=_dollars(cost) if cost or not any(_used(told)) else None,
             )
             return Record(usage={_text(part.get("id")): usage}, ended=part.get("reason") == "stop")
         case "error":
@@ -359,16 +365,21 @@ class Reader:
         for line in lines:
             form = self.record.form
             if form in PROSE:
-                said = line.decode(errors="replace").strip()
-                self.record |= Record(text=said)
+                self.record |= Record(text=line.decode(errors="replace").strip())
             elif event := _event(line):
-                named = _text(event.get(HEADER)) if form == "replay" else ""
-                self.record |= Record(form=named) if named in FORMATS else FORMATS[form](event)
+                headed = form == "replay" and HEADER in event
+                self.record |= _header(event) if headed else FORMATS[form](event)
         return self.record
 
 
 HEADER = "adws-replay"
 """The key of the format in the first line of what `replay` prints."""
+
+
+def _header(event: Event) -> Record:
+    named = _text(event.get(HEADER))
+    form = named if named in FORMATS else ""
+    return Record(form=form, agent=_text(event.get("agent")), missing=_text(event.get("missing")))
 
 
 def read(form: str, lines: Iterable[bytes]) -> Record:
@@ -394,7 +405,13 @@ def _maps(value: Any) -> list[Event]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    # half of a surrogate pair, as JavaScript cuts an emoji, is no text that could be written anywhere
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
+
+
+def _dollars(value: Any) -> float | None:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known and math.isfinite(value) and value >= 0 else None
 
 
 def _number(value: Any) -> int:
@@ -403,4 +420,6 @@ def _number(value: Any) -> int:
 
 def _status(said: str) -> int:
     """The HTTP status in a vendor's prose; 0 = none."""
-    return next((code for code in (401, 403, 404, 429, 503, 529) if str(code) in said), 0)
+    # alone, not in the middle of a request's id
+    found = re.search(r"(?<![\w.-])(401|403|404|429|500|502|503|504|529)(?![\w.-]*\w)", said)
+    return int(found[1]) if found else 0

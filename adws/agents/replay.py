@@ -45,6 +45,7 @@ def main(argv: Sequence[str]) -> int:
         named = name(os.environ["ADW_PHASE"], tree, sys.stdin.read(), out.parent)
         return _play(_find(Path(argv[0]), named), out)
     except UserError as error:
+        print(json.dumps({HEADER: "text", "missing": str(error)}), flush=True)
         print(f"replay: {error}", file=sys.stderr)
         return error.code
 
@@ -72,15 +73,24 @@ def _find(folder: Path, named: dict[str, str]) -> Path:
 
 def _play(recording: Path, out: Path) -> int:
     about: dict[str, Any] = json.loads((recording / ABOUT).read_bytes())
-    print(json.dumps({HEADER: about["format"]}), flush=True)
+    print(json.dumps({HEADER: about["format"], "agent": about["agent"]}), flush=True)
     sys.stdout.buffer.write((recording / "stream").read_bytes())
     sys.stdout.buffer.flush()
     top = _top()
     for path in about["deleted"]:
-        (top / path).unlink()
+        _remove(top, path)
     _put(recording / "files", top)
     _put(recording / "out", out)
     return int(about["exit"])
+
+
+def _remove(top: Path, name: str) -> None:
+    """With the directories that are empty then: a file may stand in their place."""
+    (top / name).unlink()
+    for folder in list(Path(name).parents)[:-1]:
+        if any((top / folder).iterdir()):
+            return
+        (top / folder).rmdir()
 
 
 def _put(source: Path, target: Path) -> None:

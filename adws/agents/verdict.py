@@ -6,7 +6,7 @@ turn an attempt red, and none makes it green.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from adws.agents import limits
@@ -30,29 +30,38 @@ def fault(
     `passed`: the program ended with 0. `stopped`: it was ended, so that a missing end is no wonder.
     `idle`: it left nothing of what it was asked for. `nothing`: neither a change nor a word of its result.
     """
+    name = record.agent or agent.name
+    if record.missing:
+        return record.missing
     if record.ended and record.reason:
-        return f"{agent.name} says: {' '.join(record.reason.split())}"
+        return f"{name} says: {' '.join(record.reason.split())}"
     if said := refused(agent, record):
         return said
     if stopped or record.form in PROSE:
         return ""
     if record.denials and (idle or nothing):
         tools = ", ".join(dict.fromkeys(sorted(record.denials.values())))
-        return f"{agent.name} was denied {tools}, and left nothing"
+        return f"{name} was denied {tools}, and left nothing"
     if not record.ended:
-        return f"{agent.name} ended without saying that it is done"
+        return f"{name} ended without saying that it is done"
     if record.stopped:
-        return f"{agent.name} stopped early: {record.stopped}"
+        return f"{name} stopped early: {record.stopped}"
     if not passed:
-        return f"though {agent.name} says that it is done"
-    return f"{agent.name} says that it is done, and left nothing" if nothing else ""
+        return f"though {name} says that it is done"
+    return f"{name} says that it is done, and left nothing" if nothing else ""
 
 
 def refused(agent: Agent, record: Record) -> str:
     """Whether its last request was refused for good, and it goes on all the same."""
     if record.ended or record.status not in REFUSED:
         return ""
-    return f"the key of {agent.name} was refused (HTTP {record.status})"
+    return f"the key of {record.agent or agent.name} was refused (HTTP {record.status})"
+
+
+def for_good(record: Record) -> bool:
+    """Whether what failed it would fail again: a key, or a recording that is not there."""
+    refused = record.status in REFUSED and bool(record.reason or not record.ended)
+    return refused or bool(record.missing)
 
 
 def exhausted(agent: Agent, record: Record, patience: int) -> str:
@@ -73,8 +82,8 @@ def again_at(record: Record, now: datetime) -> datetime | None:
     if not limited and record.status not in OVERLOADED:
         return None
     if record.resets:
-        return datetime.fromtimestamp(record.resets, now.tzinfo)
-    soon = now + timedelta(seconds=record.delay)
+        return limits.moment(record.resets, now) or SOME_DAY
+    soon = limits.later(now, record.delay) or now
     return limits.resets(record.reason, now) or (SOME_DAY if limited else soon)
 
 

@@ -16,7 +16,7 @@ from adws.config import document, phases, values, workers
 from adws.config.document import Map, Node, Text
 from adws.config.values import RESERVED
 from adws.errors import UserError, suggest
-from adws.model import FORMAT, RESOLVE, Agent, Phase, Pipeline
+from adws.model import FORMAT, RESOLVE, Agent, Phase, Pipeline, every_worker
 
 __all__ = ["RESERVED", "SHIPPED", "load"]
 
@@ -63,7 +63,10 @@ def load(source: bytes, *, name: str, prompt_dirs: Sequence[Path], agent: str = 
     )
     if told := [str(root.source.error(*root.source.problems)) for root in roots if root.source.problems]:
         raise UserError("\n".join(told))
-    prompts = {each.name.partition(":")[0] for each in every if each.agent or each.repair}
+    nodes = top.get("phases", {}).items()
+    prompts = {
+        str(key) for key, node in nodes if isinstance(node, Map) and {"prompt", "repair"} & node.keys()
+    }
     for phase, swapped in instead.items():
         if swapped not in agents:
             there = f"(agents there: {', '.join(agents) or 'none'})"
@@ -84,27 +87,26 @@ def _resolve(roots: Sequence[Node], merge: Mapping[str, Any], given: workers.Giv
         entry for root in roots if isinstance(root, Map) for entry in root.items() if entry[0] == "merge"
     )
     key, node = next((key, node.at("resolve")) for key, node in places if node.at("resolve") is not node)
-    return phases.helper(key, node, merge["resolve"], given, part=RESOLVE)
+    return phases.helper(key, node, merge["resolve"], given, role=RESOLVE)
 
 
 def _unkept(pipeline: Pipeline) -> Iterator[str]:
     """The caps that nobody could keep, since the agent neither takes them nor tells what it uses."""
-    for phase in pipeline.phases:
-        for worker in filter(None, (phase, phase.escalate, phase.repair)):
-            caps = dict(worker.caps + pipeline.caps) if worker.agent else {}
-            for cap in caps:
-                agent = worker.agent
-                if agent and cap not in {*dict(agent.limits), *TELLS[agent.format]}:
-                    tells = ", ".join(f"`{each}`" for each in TELLS[agent.format]) or "none"
-                    why = f"agent `{agent.name}` does not tell what it uses of it (it tells: {tells})"
-                    what = f"`{cap}` cannot be kept in phase `{phase.name}`: {why}"
-                    yield f"{what}; leave it out, or give the agent `limits`"
+    for name, worker in every_worker(pipeline):
+        agent = worker.agent
+        for cap in dict(worker.caps + pipeline.caps) if agent else ():
+            if agent and cap not in {*dict(agent.limits), *TELLS[agent.format]}:
+                tells = ", ".join(f"`{each}`" for each in TELLS[agent.format]) or "none"
+                why = f"agent `{agent.name}` does not tell what it uses of it (it tells: {tells})"
+                what = f"`{cap}` cannot be kept in phase `{name}`: {why}"
+                yield f"{what}; leave it out, or give the agent `limits`"
 
 
 def _unrecorded(pipeline: Pipeline) -> Iterator[str]:
     """The agents that ask for recordings, and nobody says where they are."""
-    players = {each.agent.name for each in pipeline.phases if each.agent and "{record}" in each.agent.run}
-    for player in players if not pipeline.record else ():
+    agents = (worker.agent for _, worker in every_worker(pipeline))
+    players = {agent.name for agent in agents if agent and "{record}" in agent.run}
+    for player in sorted(players) if not pipeline.record else ():
         yield f"agent `{player}` plays recordings; name their folder with `record: folder` at the top level"
 
 
@@ -186,6 +188,6 @@ TOP: dict[str, values.Reader] = {
     **dict.fromkeys(("phases", "workflows"), lambda node, key: dict(values.entries(node, f"`{key}`"))),
     "merge": lambda node, key: values.section(node, f"`{key}`", _MERGE),
     **workers.CAPS,
-    "record": values.text,
+    "record": values.folder,
 }
 _INCLUDED = TOP | {"include": _no_include}

@@ -11,7 +11,7 @@ from adws import agents
 from adws.config import matrix, values, workers
 from adws.config.document import Map, Node, Text
 from adws.config.workers import Given
-from adws.model import REPAIR, Command, Phase
+from adws.model import REPAIR, RESOLVE, Command, Phase
 
 WORKFLOW = "sdlc"
 """The one workflow of a pipeline that names none; it wants every phase."""
@@ -128,7 +128,8 @@ def _phase(key: Text, node: Node, own: dict[str, Any], given: Given, variables: 
     repair, escalate = own.pop("repair", None), own.pop("escalate", None)
     phase = _work(key, node, own, given, variables)
     if escalate and phase.agent:
-        other = given if "agent" not in escalate else replace(given, instead={})
+        swap = {"": given.instead[""]} if "" in given.instead else {}
+        other = replace(given, instead=swap) if "agent" in escalate else given
         found = _work(key, node, own | escalate, other, variables)
         phase = replace(
             phase, escalate=found if (found.agent, found.model) != (phase.agent, phase.model) else None
@@ -136,21 +137,23 @@ def _phase(key: Text, node: Node, own: dict[str, Any], given: Given, variables: 
     if repair:
         shared = {name: own[name] for name in _SHARED if name in own}
         times = repair.pop("attempts", 1)
-        mends = helper(key, node.at("repair"), shared | repair, given, variables, part=REPAIR)
+        mends = helper(key, node.at("repair"), shared | repair, given, variables, role=REPAIR)
         phase = replace(phase, repair=mends, repairs=times if mends else 0)
     return phase
 
 
 def helper(
-    key: Text, node: Node, own: dict[str, Any], given: Given, variables: Sequence[str] = (), *, part: str
+    key: Text, node: Node, own: dict[str, Any], given: Given, variables: Sequence[str] = (), *, role: str
 ) -> Phase | None:
     """Who helps out where something failed; None where that would be `builtin`, which cannot."""
     if "prompt" not in own:
-        node.wrong(f"`{part}` has no `prompt`; give it one, such as `prompts/{part}.md`")
+        node.wrong(f"`{role}` has no `prompt`; give it one, such as `prompts/{role}.md`")
     found = _work(key, node, own, given, variables)
     if found.agent and found.agent.format == "builtin":
         return None
-    return replace(found, part=part, retries=0, must_change=part == REPAIR)
+    found = replace(found, role=role, retries=0, must_change=role == REPAIR)
+    # a tree with conflict markers is nothing to set anything up on
+    return replace(found, copy=(), keep=(), setup=None) if role == RESOLVE else found
 
 
 def _work(key: Text, node: Node, own: dict[str, Any], given: Given, variables: Sequence[str]) -> Phase:

@@ -225,6 +225,14 @@ def outside(node: Node, key: str) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
+def folder(node: Node, key: str) -> str:
+    """Any folder; of homes only one's own is known."""
+    written = text(node, key)
+    if re.match("~(?!/)", written):
+        node.wrong(f"`{key}` has to be a folder, absolute, relative or below `~/`, not {node.shown}")
+    return written
+
+
 def path(node: Node, key: str, *, like: str) -> str:
     """The path of one directory."""
     return globs(node, key, refused=NO_GLOB, like=like)[0].removesuffix("/") if text(node, key) else ""

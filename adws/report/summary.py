@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
-from adws import change, git, phase, runs
-from adws.model import Status
+from adws import change, git, runs
+from adws.errors import printable
+from adws.model import DONE, Result
 from adws.report.text import Row, one_line, tail
 from adws.runs import Run, State
 
@@ -28,9 +30,9 @@ def failures(run: Run, state: State, rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row.verdict not in ("failed", "error"):
             continue
-        lines = [f"{row.verdict.upper()} {row.name}: {row.produced}"]
-        if (result := state.results.get(row.name)) and result.status is Status.FAILED:
-            log = runs.last_log(run, phase.failure(run, result) or result)
+        lines = [f"{row.verdict.upper()} {row.name}: {printable(row.produced)}"]
+        if (result := state.results.get(row.name)) and result.status not in DONE:
+            log = _log(run, result)
             lines += [f"  | {line}" for line in tail(log)]
             lines += [f"  log: {log}"]
         blocks.append("\n".join(lines) + "\n")
@@ -51,3 +53,9 @@ def closing(run: Run, state: State, rows: Sequence[Row], again: str) -> str:
     if any(row.verdict in ("failed", "error", "waiting", "not run") for row in rows):
         lines += [f"again: {again}"]
     return "\n".join([*lines, f"logs: {runs.folder(run.repo, run.id)}"])
+
+
+def _log(run: Run, result: Result) -> Path:
+    """Of what failed: after a failed repair that is the attempt that it was to mend."""
+    own = [each for each in runs.attempts(run, result.phase) if not each.role] if result.role else []
+    return runs.last_log(run, max(own, key=lambda each: each.attempt, default=result))

@@ -122,7 +122,7 @@ phases:
 """
     found = load(text).phases[0]
     assert found.repair
-    assert (found.repairs, found.repair.name, found.repair.part) == (3, "a", "repair")
+    assert (found.repairs, found.repair.name, found.repair.role) == (3, "a", "repair")
     assert found.repair.prompt
     assert found.repair.prompt.startswith("# Repair")
     assert (found.repair.env, found.repair.keep) == ((("A", "1"),), ((".venv", ("uv.lock",)),))

@@ -86,7 +86,7 @@ def test_the_prompt_carries_the_issue_as_data_and_is_kept_with_the_attempt(proje
     ("script", "said"),
     [
         ("echo Fixed. All tests pass.", "claude ended without saying that it is done; changed nothing, and"),
-        (DONE, "changed nothing, and a change is due"),
+        (DONE, "claude says that it is done, and left nothing; changed nothing, and a change is due"),
         (
             """echo '{"type": "system", "subtype": "permission_denied", "tool_name": "Edit", "tool_use_id": "1"}'\n"""
             + DONE,

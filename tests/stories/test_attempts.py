@@ -277,3 +277,75 @@ def test_the_record_of_an_attempt_is_complete(project):
         "status": None, "reason": "", "slot": told["slot"], "thread": told["thread"],
     }  # fmt: skip
     assert json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "resetsAt": 1760000000000}},
+        {
+            "type": "result",
+            "is_error": True,
+            "result": "hit your usage limit, try again in 999999999999 days",
+        },
+        {"type": "system", "subtype": "api_retry", "error_status": 529, "retry_delay_ms": 9e14},
+    ],
+)
+def test_no_time_that_an_agent_tells_is_a_bug_of_ours(project, event):
+    p = with_agent(project, agents.say(event) + failing("You've hit your limit"), "")
+    said = p.adws("sdlc", "ADW_ID=x", status=4)
+    assert "waits until its usage limit is lifted, no time was told" in said
+
+
+def test_half_an_emoji_is_no_bug_of_ours_either(project):
+    p = with_agent(project, failing("cut \ud83d"), "retries: 1")
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "FAILED a: exit 1; claude says: cut ?\n" in said
+    assert "claude says: cut ?" in agents.prompt(p, "a", 2)
+
+
+def test_a_number_in_the_id_of_a_request_is_no_status(project):
+    lines = agents.say(
+        {"type": "error", "message": "Reconnecting... 1/5 (stream closed, request id 7f401c2b)"}
+    )
+    p = with_agent(
+        project,
+        lines + agents.say({"type": "turn.completed"}) + "sleep 2; echo a > a",
+        "agent: codex",
+        "codex",
+    )
+    p.adws("sdlc", "ADW_ID=x")
+
+
+def test_a_key_that_was_refused_once_does_not_end_the_retries(project):
+    once_refused = agents.say({"type": "system", "subtype": "api_retry", "error_status": 401}) + agents.done()
+    p = with_agent(project, once_refused + "exit 3", "retries: 2")
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    assert len(arguments(p)) == 3
+
+
+def test_a_run_that_ends_while_it_waits_has_failed(project):
+    p = project(f"{CLAUDE}\ntimeout: 3s\nphases: {{a: {{prompt: p.md}}}}", **{"p.md": "Do it.\n"})
+    agents.install(p, failing("API Error: 529 Overloaded", api_error_status=529))
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "FAILED a: exit 1; claude says: API Error: 529 Overloaded" in said
+
+
+def test_all_agents_are_swapped_also_who_escalates(project):
+    p = with_agent(project, "exit 3", "escalate: {agent: codex}")
+    p.adws("sdlc", "ADW_ID=x", "AGENT=claude", status=1)
+    assert len(arguments(p)) == 1
+
+
+def test_each_agent_is_asked_for_its_version_once(project):
+    p = project(
+        "agents: {claude: {run: [claude], tested: '>=2'}}\ndefaults: {agent: claude}\n"
+        "phases: {a: {prompt: p.md}, b: {prompt: p.md}, c: {run: echo c > c, repair: {prompt: p.md}}}",
+        **{"p.md": "Do it.\n"},
+    )
+    program = agents.install(p, "echo $ADW_PHASE > $ADW_PHASE")
+    program.write_text(
+        program.read_text().replace('echo "2.1.330', 'echo asked >> $HOME/asked; echo "2.1.330')
+    )
+    p.adws("sdlc", "ADW_ID=x")
+    assert (p.path.parent / "home/asked").read_text() == "asked\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -161,3 +162,87 @@ def test_a_cap_that_nobody_can_keep_is_refused_before_anything_starts(project, p
 def test_the_embedded_agent_uses_nothing(project):
     p = project(issue="# Look\n", **{"pipeline.yaml": "version: 1\ninclude: sdlc.yaml\nmax-cost: 0.01\n"})
     p.adws("scout", "ADW_ID=x")
+
+
+def test_a_share_that_cannot_be_had_is_no_pass(project):
+    p = with_agent(project, used(1, 0.1), "timeout: 3s\nphases: {a: {prompt: p.md, max-cost: 1}}")
+    (p.path / ".git/adws").mkdir()
+    lock = p.path / ".git/adws/.budget.lock"
+    holder = subprocess.Popen(["flock", lock, "sleep", "30"])
+    try:
+        said = p.adws("sdlc", "ADW_ID=x", status=1)
+    finally:
+        holder.kill()
+    assert "FAILED a: its share of the caps could not be had until the run's time limit\n" in said
+
+
+def test_a_timeout_is_no_cost_that_was_not_told(project):
+    script = agents.say(turn(1, 5)) + "sleep 20"
+    p = with_agent(project, script, "phases: {a: {prompt: p.md, retries: 1, timeout: 1s, max-cost: 5}}")
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "FAILED a: timed out after 1 s\n" in said
+    assert len(arguments(p)) == 2
+
+
+def test_turns_are_shared_in_whole_numbers(project):
+    p = with_agent(
+        project,
+        used(1, 0.1) + "echo $ADW_PHASE > $ADW_PHASE",
+        "max-turns: 10\nphases: {a: {prompt: p.md}, b: {prompt: p.md}, c: {prompt: p.md}}",
+    )
+    p.adws("sdlc", "ADW_ID=x")
+    assert sorted(arguments(p)) == ["a --turns 3 ", "b --turns 3 ", "c --turns 3 "] or "--turns 4 " in str(
+        arguments(p)
+    )
+
+
+def test_what_is_not_wanted_gets_no_share(project):
+    p = with_agent(
+        project,
+        used(1, 0.1) + "echo $ADW_PHASE > $ADW_PHASE",
+        "max-cost: 3\nphases: {a: {prompt: p.md}, b: {prompt: p.md}}\nworkflows: {one: a}",
+    )
+    p.adws("one", "ADW_ID=x")
+    assert arguments(p) == ["a --budget 3 "]
+
+
+def test_the_caps_of_a_repair_are_its_own(project):
+    script = used(1, 0.75) + (
+        "if grep -q '^# Repair'; then echo good > f; else\n"
+        """grep -q good f || echo '{"findings": [{"severity": "blocker", "message": "m"}]}' > $ADW_OUT/result.json\nfi"""
+    )
+    p = with_agent(
+        project,
+        script,
+        "phases: {a: {prompt: p.md, writes: [], repair: {prompt: prompts/repair.md, max-cost: 0.5}}}",
+    )
+    p.write("f", "bad\n")
+    p.commit()
+    p.adws("sdlc", "ADW_ID=x", status=None)
+    assert arguments(p)[:2] == ["a ", "a --budget 0.5 "]
+
+
+@pytest.mark.parametrize("cost", [-5, "NaN", True, "free"])
+def test_a_cost_that_cannot_be_is_none(project, cost: object):
+    said = agents.done(total_cost_usd=cost, usage={"input_tokens": 5}).replace('"NaN"', "NaN")
+    p = with_agent(project, said + "echo a > a", "phases: {a: {prompt: p.md, max-cost: 1}}")
+    assert "it did not tell what it cost" in p.adws("sdlc", "ADW_ID=x", status=1)
+
+
+def test_who_writes_into_the_accounts_does_not_stop_the_run(project):
+    p = with_agent(project, used(1, 0.1) + "exit 3", "phases: {a: {prompt: p.md, max-cost: 5}}")
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    for number, content in enumerate(["", "{", "[]", '{"call": 1, "share": {}, "used": []}'], 2):
+        folder = p.path / f".adws/runs/x/a/attempt-{number}"
+        folder.mkdir()
+        (folder / "usage.json").write_text(content)
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    assert arguments(p) == ["a --budget 5 ", "a --budget 4.9 "]
+
+
+def test_caps_are_for_those_who_resolve_too(project):
+    p = with_agent(
+        project, "", "phases: {a: {run: x}}\nmerge: {resolve: {prompt: p.md, agent: tool, max-cost: 1}}"
+    )
+    said = p.adws("sdlc", "ADW_ID=x", status=3)
+    assert "`max-cost` cannot be kept in phase `merge`: agent `tool` does not tell what it uses of it" in said

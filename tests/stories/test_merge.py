@@ -108,7 +108,7 @@ def test_the_merged_tree_is_judged_again_when_it_differs_in_the_inputs(project):
     p = project(judged("test ! -e helper"))
     (p.path.parent / "home/evil").touch()
     said = p.doit("sdlc", "ADW_ID=x", status=1)
-    assert "phase `test` passed alone, but on the merged tree it exit 1" in said
+    assert "phase `test` passed alone, but not on the merged tree: exit 1" in said
     assert no_branch(p)
 
 
@@ -242,7 +242,7 @@ workflows: {sdlc: [test, document]}
 """
     )
     said = p.doit("sdlc", "ADW_ID=x", status=1)
-    assert "phase `test` passed alone, but on the merged tree it changed the files that it judges" in said
+    assert "phase `test` passed alone, but not on the merged tree: changed the files that it judges" in said
     assert no_branch(p)
 
 

@@ -69,7 +69,7 @@ def test_the_build_and_its_repair_are_what_is_merged(mended):
     assert p.tree("adw/x")["code"] == "one\ntwo"
     first, repair, last = agents.attempts(p, "test")
     assert (first["status"], first["reason"]) == ("failed", "has failing tests: two, of 2")
-    assert (repair["status"], repair["part"], repair["by"]) == ("repaired", "repair", "tool")
+    assert (repair["status"], repair["role"], repair["by"]) == ("repaired", "repair", "tool")
     assert (last["status"], last["repaired_by"]) == ("passed", "tool")
     said = p.git("log", "-1", "--format=%B", "adw/x")
     assert re.search(r"^test: passed after a repair by tool in [\d.]+ s, by command$", said, re.MULTILINE)
@@ -115,7 +115,7 @@ def test_a_repair_that_changes_nothing_ends_it(mended):
 @pytest.mark.parametrize(
     ("mends", "why"),
     [
-        ("echo one > tests", "does not run any more, since its repair: two"),
+        ("echo one > tests", "does not run what ran before its repair: two"),
         (": > tests", "ran no test: junit.xml shows none"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_repair_has_its_own_bounds(mended):
     p = mended(MENDS, "attempts: 2, writes: src/**")
     said = p.adws("sdlc", "ADW_ID=x", status=1)
     assert "; its repair: changed code, outside its `writes`\n" in said
-    assert [each["part"] for each in agents.attempts(p, "test")] == ["", "repair", "repair"]
+    assert [each["role"] for each in agents.attempts(p, "test")] == ["", "repair", "repair"]
 
 
 def test_after_a_kill_it_goes_on_from_the_repair(mended):
@@ -154,7 +154,7 @@ def test_a_test_cannot_be_mended_away_over_a_kill_either(mended):
     script.write_text(TEST)
     agents.install(p, "exit 1", "tool")
     said = p.adws("sdlc", "ADW_ID=x", status=1)
-    assert "test: failed: does not run any more, since its repair: two" in said
+    assert "test: failed: does not run what ran before its repair: two" in said
 
 
 def test_other_inputs_make_the_repair_obsolete(mended):
@@ -174,7 +174,7 @@ def test_only_blockers_of_a_review_are_repaired(project):
     assert p.tree("adw/x")["code"] == "fixed"
     first, repair, last = agents.attempts(p, "review")
     assert first["reason"] == "found a blocker: code:1: this is a bug"
-    assert (repair["part"], last["status"]) == ("repair", "passed")
+    assert (repair["role"], last["status"]) == ("repair", "passed")
     assert last["fields"]["findings"][0]["severity"] == "minor"
 
 
@@ -215,3 +215,109 @@ def test_what_a_phase_has_to_leave_is_looked_at(project, left: str, said: str):
     p.write("left", '{"files": []}')
     p.commit()
     p.adws("sdlc", "ADW_ID=y")
+
+
+def test_a_test_cannot_be_mended_away_in_a_second_step_either(mended):
+    p = mended("echo one > tests; echo x >> note", "attempts: 2")
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "does not run what ran before its repair: two" in said
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    assert not p.git("branch", "--list", "adw/*")
+
+
+def test_an_if_that_says_no_since_the_repair_is_no_way_out(mended):
+    p = mended("rm tests", "attempts: 1")
+    text = (p.path / "pipeline.yaml").read_text()
+    p.write("pipeline.yaml", text.replace("    evidence:", "    if: test -e tests\n    evidence:"))
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "FAILED test: `if` says no since its repair\n" in said
+
+
+def test_what_a_repair_did_to_what_is_kept_does_not_count(project):
+    p = project(
+        "agents: {tool: {run: [tool]}}\n"
+        "phases:\n"
+        "  test:\n"
+        "    keep: {deps: lock}\n"
+        "    setup: mkdir -p deps; echo bad > deps/flag\n"
+        "    run: grep good deps/flag\n"
+        "    writes: []\n"
+        "    repair: {prompt: prompts/repair.md, agent: tool}",
+        lock="1",
+        **{".gitignore": "deps\n"},
+    )
+    agents.install(p, "echo good > deps/flag; echo mended > note", "tool")
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "FAILED test: exit 1; that is as before its repair\n" in said
+
+
+def test_a_repair_made_for_other_files_is_forgotten(mended):
+    p = mended(MENDS, "attempts: 1")
+    script = p.path.parent / "home/test.sh"
+    script.write_text("! grep -q two code || kill -9 $(cat $HOME/pid)\n" + TEST)
+    text = (
+        (p.path / "pipeline.yaml").read_text().replace("writes: []", "writes: []\n    inputs: [code, tests]")
+    )
+    p.write("pipeline.yaml", text.replace("echo one two > tests", "echo one two > tests; echo old > doc"))
+    p.run("sh", "-c", f"echo $$ > $HOME/pid; exec {BIN}/adws sdlc ADW_ID=x", status=-9)
+    assert agents.attempts(p, "test")[-1]["status"] == "repaired"
+    script.write_text(TEST)
+    p.write("pipeline.yaml", text.replace("echo one two > tests", "echo one two > tests; echo new > doc"))
+    p.adws("sdlc", "ADW_ID=x")
+    assert p.tree("adw/x")["doc"] == "new"
+    assert p.tree("adw/x")["code"] == "one\ntwo"
+
+
+def test_a_repair_that_made_it_worse_does_not_stay(mended):
+    p = mended("echo x > broken", "attempts: 1")
+    script = p.path.parent / "home/test.sh"
+    script.write_text("test ! -e broken\n" + TEST)
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    agents.install(p, MENDS, "tool")
+    p.adws("sdlc", "ADW_ID=x")
+    assert "broken" not in p.tree("adw/x")
+
+
+def test_who_found_a_blocker_is_not_told_to_do_better(project):
+    p = project(REVIEWED.replace("writes: []", "writes: [], retries: 2"))
+    agents.install(p, agents.done() + REVIEWER)
+    p.adws("sdlc", "ADW_ID=x")
+    assert [each["role"] for each in agents.attempts(p, "review")] == ["", "repair", ""]
+    assert "not accepted" not in agents.prompt(p, "review", 3)
+
+
+def test_the_next_repair_goes_on_from_the_session_of_the_last(project):
+    p = project(
+        PHASES.replace("REPAIR", "attempts: 2").replace(
+            "tool: {run: [tool]}",
+            "tool: {format: claude, resume: [-r, '{session}'], run: [tool, '{resume}']}",
+        )
+    )
+    (p.path.parent / "home/test.sh").write_text(TEST)
+    mends = (
+        'echo "$@" >> $HOME/arguments; echo three | tee -a code >> tests; [ ! "$1" ] || echo two >> code\n'
+    )
+    agents.install(p, mends + agents.done(), "tool")
+    p.adws("sdlc", "ADW_ID=x")
+    assert (p.path.parent / "home/arguments").read_text() == "\n-r s-1\n"
+
+
+def test_after_a_kill_another_issue_is_repaired_anew(mended):
+    p = mended(MENDS)
+    script = p.path.parent / "home/test.sh"
+    script.write_text("! grep -q two code || kill -9 $(cat $HOME/pid)\n" + TEST)
+    p.run("sh", "-c", f"echo $$ > $HOME/pid; exec {BIN}/adws sdlc ADW_ID=x", status=-9)
+    script.write_text(TEST)
+    (p.path.parent / "issue.md").write_text("# Something else\n")
+    p.adws("sdlc", "ADW_ID=x")
+    assert [each["status"] for each in agents.attempts(p, "test")][-3:] == ["failed", "repaired", "passed"]
+
+
+def test_what_an_agent_says_of_a_blocker_cannot_steer_a_terminal(project):
+    p = project(
+        "phases: {a: {run: cp found $ADW_OUT/result.json}}",
+        found='{"findings": [{"severity": "blocker", "path": "a\\u001b[2Jb\\n::error::x", "message": "m\\u001b[1m"}]}',
+    )
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "FAILED a: found a blocker: a?[2Jb ::error::x: m?[1m\n" in said
+    assert "\x1b" not in said

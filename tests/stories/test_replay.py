@@ -73,7 +73,7 @@ def test_it_is_the_same_to_the_byte(recorded):
     assert p.git("ls-tree", "adw/x", "link", "tool.sh").split()[::4] == ["120000", "100755"]
     again = agents.state(p)["build_agent"]
     assert {**again, "name": "claude", "slot": told["slot"]} == told
-    assert p.log("x", "build") == '{"adws-replay": "claude"}\n' + stream
+    assert p.log("x", "build") == '{"adws-replay": "claude", "agent": "claude"}\n' + stream
     assert "by replay claude-sonnet-5-5 for $0.25" in p.git("log", "-1", "--format=%B", "adw/x")
     p.adws("verify", "adw/x")
 
@@ -98,10 +98,8 @@ def test_what_it_misses_is_told(recorded, change: str, said: str):
         shutil.rmtree(next((p.path.parent / "recordings").glob("scout-*")))
     seen = p.adws("sdlc", "ADW_ID=x", "AGENT=replay", status=1)
     folder = p.path.parent / "recordings"
-    assert (
-        f"replay: no recording of phase `scout` in {p.path}/../recordings fits: {said}; record it anew\n"
-        in seen
-    )
+    missing = f"no recording of phase `scout` in {p.path}/../recordings fits: {said}; record it anew"
+    assert f"FAILED scout: exit 3; {missing}\n" in seen
     assert folder.is_dir()
 
 
@@ -112,7 +110,7 @@ def test_a_failure_is_replayed_as_one(project):
     program.unlink()
     forget(p)
     seen = p.adws("scout", "ADW_ID=x", "AGENT=replay", status=1)
-    assert "FAILED scout: exit 7; replay ended without saying that it is done; changed done, outside" in seen
+    assert "FAILED scout: exit 7; claude ended without saying that it is done; changed done, outside" in seen
 
 
 def test_a_recording_holds_no_secret(project):
@@ -138,7 +136,7 @@ def test_outside_of_a_phase_it_says_so(project, tmp_path):
 
     p = project()
     said = p.run(str(BIN / "python"), "-m", "adws.agents.replay", status=3)
-    assert said == "replay: usage: python -m adws.agents.replay FOLDER\n"
+    assert said.endswith("replay: usage: python -m adws.agents.replay FOLDER\n")
     lost = p.run(
         str(BIN / "python"),
         "-m",
@@ -149,10 +147,68 @@ def test_outside_of_a_phase_it_says_so(project, tmp_path):
         ADW_OUT="x",
         ADW_PHASE="a",
     )
-    assert lost == "replay: this is not the workspace of a phase; name the agent `replay` in a pipeline\n"
+    assert lost.endswith(
+        "replay: this is not the workspace of a phase; name the agent `replay` in a pipeline\n"
+    )
 
 
 def test_where_the_recordings_are_has_to_be_said(project):
     said = project().adws("scout", "ADW_ID=x", "AGENT=replay", status=3)
     what = "agent `replay` plays recordings; name their folder with `record: folder` at the top level"
     assert said == f"the shipped pipeline.yaml (the repository has none): {what}\n"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "rm -r d; echo file > d",
+        "rm -r d; ln -s old d",
+        "rm old; mkdir old; echo x > old/x",
+        "rm -r d",
+    ],
+)
+def test_files_and_directories_can_change_places(project, script: str):
+    p = project(
+        "version: 1\nrecord: ../recordings\nagents: {claude: {format: claude, run: [claude]}, "
+        'replay: {format: replay, run: ["{python}", -P, -m, adws.agents.replay, "{record}"]}}\n'
+        "phases: {a: {prompt: p.md, agent: claude}}\n",
+        **{"p.md": "Do it.\n", "d/e/f": "f\n", "old": "old\n"},
+    )
+    agents.install(p, script + "\n" + agents.done())
+    p.adws("sdlc", "ADW_ID=x")
+    tree = p.git("rev-parse", "adw/x^{tree}")
+    forget(p)
+    p.adws("sdlc", "ADW_ID=x", "AGENT=replay")
+    assert p.git("rev-parse", "adw/x^{tree}") == tree
+
+
+def test_a_further_attempt_is_replayed_too(project):
+    p = project(PIPELINE + "defaults: {agent: claude, retries: 1}\n", issue="# double is wrong\n", **FILES)
+    program = agents.install(
+        p, "[ -e $HOME/once ] || { touch $HOME/once; exit 3; }\n" + AGENT + agents.done()
+    )
+    p.adws("scout", "ADW_ID=x")
+    program.unlink()
+    forget(p)
+    p.adws("scout", "ADW_ID=x", "AGENT=replay")
+    assert len(agents.attempts(p, "scout")) == 2
+
+
+def test_what_is_missing_is_not_tried_again(project):
+    p = project(PIPELINE + "defaults: {agent: builtin, retries: 3}\n", issue="# double is wrong\n", **FILES)
+    p.adws("scout", "ADW_ID=x", "AGENT=replay", status=1)
+    assert len(agents.attempts(p, "scout")) == 1
+
+
+def test_an_attempt_that_cannot_be_recorded_is_an_attempt(project):
+    p = project(PIPELINE, issue="# double is wrong\n", **FILES)
+    (p.path.parent / "recordings").write_text("a file\n")
+    agents.install(p, AGENT + agents.done())
+    p.adws("scout", "ADW_ID=x", "AGENT=claude")
+    assert "adws: warning: it was not recorded: " in p.log("x", "scout")
+
+
+def test_a_folder_of_somebody_else_is_refused(project):
+    p = project(PIPELINE.replace("../recordings", "~nobody/x"), issue="# double is wrong\n", **FILES)
+    said = p.adws("scout", "ADW_ID=x", status=3)
+    assert "`record` has to be a folder, absolute, relative or below `~/`, not `~nobody/x`" in said

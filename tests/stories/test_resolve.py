@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -75,7 +76,7 @@ def test_what_is_no_resolution_is_not_merged(project, script: str, said: str):
     p = conflicting(project, script)
     seen = p.adws("sdlc", "ADW_ID=x", status=1)
     kept = "phases `a` and `b` both changed f; nothing was merged, both results are kept"
-    assert f"FAILED merge: {kept}; tool did not resolve it: {said}\n" in seen
+    assert f"FAILED merge: {kept}; tool did not resolve it: {said}; its log is " in seen
     assert not p.git("branch", "--list", "adw/*")
     agents.install(p, RESOLVES, "tool")
     p.adws("sdlc", "ADW_ID=x")
@@ -86,7 +87,7 @@ def test_a_resolution_that_breaks_the_tests_is_not_merged(project):
     fails = GREEN.replace("/></testsuite>", "><failure/></testcase></testsuite>")
     agents.install(p, f"{RESOLVES}\necho '{fails}' > $HOME/junit.xml", "tool")
     seen = p.adws("sdlc", "ADW_ID=x", status=1)
-    assert "phase `test` passed alone, but on the merged tree it has failing tests: t, of 1" in seen
+    assert "phase `test` passed alone, but not on the merged tree: has failing tests: t, of 1" in seen
     assert not p.git("branch", "--list", "adw/*")
 
 
@@ -122,3 +123,62 @@ def test_a_forged_resolution_is_found(project):
     forged = p.run("git", "commit-tree", "adw/x^{tree}", "-p", "adw/x^", stdin=message).strip()
     said = p.adws("verify", forged, status=1)
     assert "a resolution of a conflict that it names is not here" in said
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("echo a > f", "rm f"),
+        ("printf 'a\\0' > f", "printf 'b\\0' > f"),
+        ("rm f; mkdir f; echo a > f/x", "echo b > f"),
+    ],
+    ids=["deleted", "binary", "directory"],
+)
+def test_a_conflict_without_markers_is_for_a_person(project, a: str, b: str):
+    p = project(
+        "agents: {tool: {run: [tool]}}\n"
+        "merge: {resolve: {prompt: prompts/resolve.md, agent: tool}}\n"
+        f"phases: {{a: {{run: {json.dumps(a)}}}, b: {{run: {json.dumps(b)}}}}}",
+        f="one\0",
+    )
+    agents.install(p, "touch $HOME/called", "tool")
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert " was deleted or moved on one side, or is no text\n" in said
+    assert not (p.path.parent / "home/called").exists()
+    assert not p.git("branch", "--list", "adw/*")
+
+
+@pytest.mark.parametrize("name", [b"new\nline", b"latin-\xe9", b"a[1].txt", b":(x)"])
+def test_a_path_of_any_kind_can_be_in_conflict(project, name: bytes):
+    quoted = "".join(f"\\{byte:03o}" for byte in name)
+    write = 'f=$(printf "{}X"); f=${{f%X}}; printf "one\\n{}\\nthree\\n" > "$f"'
+    p = project(
+        "agents: {tool: {run: [tool]}}\n"
+        "merge: {resolve: {prompt: prompts/resolve.md, agent: tool}}\n"
+        f"phases: {{a: {{run: {json.dumps(write.format(quoted, 'a'))}}}, b: {{run: {json.dumps(write.format(quoted, 'b'))}}}}}"
+    )
+    agents.install(p, "true", "tool")
+    said = p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "tool did not resolve it: left conflict markers in " in said
+    agents.install(p, f'f=$(printf "{quoted}X"); f=${{f%X}}; printf "both\\n" > "$f"', "tool")
+    p.adws("sdlc", "ADW_ID=x")
+
+
+def test_a_resolution_that_was_refused_is_not_taken_again(project):
+    p = conflicting(project, RESOLVES)
+    fails = GREEN.replace("/></testsuite>", "><failure/></testcase></testsuite>")
+    agents.install(p, f"{RESOLVES}\necho '{fails}' > $HOME/junit.xml", "tool")
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    assert [each["status"] for each in agents.attempts(p, "merge")] == ["passed", "failed"]
+    agents.install(p, f"{RESOLVES}\necho '{GREEN}' > $HOME/junit.xml", "tool")
+    p.adws("sdlc", "ADW_ID=x")
+    p.adws("verify", "adw/x")
+
+
+def test_a_usage_limit_of_who_resolves_parks_the_run(project):
+    p = conflicting(project, "", CONFLICT.replace("{run: [tool]}", "{format: claude, run: [tool]}"))
+    told = {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected"}}
+    result = agents.RESULT | {"is_error": True, "result": "You've hit your limit"}
+    agents.install(p, agents.say(told, result) + "exit 1", "tool")
+    said = p.adws("sdlc", "ADW_ID=x", status=4)
+    assert "merge: waiting: phases `a` and `b` both changed f" in said
