@@ -121,7 +121,8 @@ def _help(run: Run, worker: Phase, before: Before, result: Result) -> Help:
     else:
         failed = before.unmended if result.repaired else None
     last, name = before.by(worker.role), worker.agent.name if worker.agent else ""
-    session = last.agent if last and last.agent.get("name") == name else {}
+    # a session goes on only where the prompt says what became of its last changes
+    session = last.agent if failed and last and last.agent.get("name") == name else {}
     return Help(
         failed=failed,
         log=runs.last_log(run, failed) if failed else None,

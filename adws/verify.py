@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from adws import branch, call, combine, evidence, git, merge, runs
+from adws import branch, call, combine, evidence, git, merge, runs, trial
 from adws.combine import Resolved
 from adws.errors import UserError, printable
 from adws.git import Repo
@@ -117,6 +117,9 @@ def _reports(run: Run, state: State, phase: Phase) -> str:
         if not said and phase.baseline:
             before = _export(run.repo, state.results[phase.baseline], phase, Path(folder, "before"))
             said = evidence.lost(ours, before, phase.evidence)
+        if not said and (red := trial.Before(earlier=tuple(trial.history(run, state, phase))).unmended):
+            before = _export(run.repo, red, phase, Path(folder, "red"))
+            said = evidence.lost(ours, before, phase.evidence, unrun=True) if result.repaired else ""
     return f"phase `{phase.name}` passed, but {said}" if said else ""
 
 

@@ -179,8 +179,9 @@ def test_who_escalates_says_to_whom():
     assert found.escalate
     assert found.escalate.agent
     assert (found.escalate.agent.name, found.escalate.model) == ("b", "small")
-    # somebody else does it in this run, and the last attempt is still as written
-    swapped = load(text, agent="a").phases[0].escalate
+    # somebody else does it in this run, and the last attempt is still as written; unless all agents are swapped
+    swapped = load(text, agent="p=a").phases[0].escalate
     assert swapped
     assert swapped.agent
     assert swapped.agent.name == "b"
+    assert load(text, agent="a").phases[0].escalate is None

@@ -507,7 +507,7 @@ AGENT = "version: 1\nagents: {b: {run: [x]}}\nphases: {a: {prompt: p.md, agent: 
 
 def test_a131_unknown_variable_in_a_prompt(project: Make):
     p = project(AGENT, **{"p.md": "{isue}"})
-    known = "{adw_id} {phase} {issue} {needs} {out}"
+    known = "{adw_id} {phase} {issue} {needs} {out} {failure} {failed} {paths}"
     said = f"unknown variable `{{isue}}` (known: {known}); did you mean `{{issue}}`?"
     assert told(refuse(p, "sdlc", "ADW_ID=x")) == f"pipeline.yaml:3:22: {said}"
 

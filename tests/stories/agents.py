@@ -42,11 +42,12 @@ def state(p: Project, adw_id: str = "x") -> dict[str, Any]:
 
 
 def attempts(p: Project, phase: str, adw_id: str = "x") -> list[dict[str, Any]]:
-    """What is recorded of every attempt, in order."""
+    """What is recorded of every attempt that has ended, in order."""
     ref = f"refs/adws/{adw_id}/attempt/{phase}"
     refs = p.git("for-each-ref", "--format=%(refname)", ref).splitlines()
     ordered = sorted(refs, key=lambda ref: int(ref.rpartition("/")[2]))
-    return [json.loads(p.git("log", "-1", "--format=%b", ref)) for ref in ordered]
+    found = [json.loads(p.git("log", "-1", "--format=%b", ref)) for ref in ordered]
+    return [each for each in found if each]  # of one that was killed there is no verdict
 
 
 def prompt(p: Project, phase: str, attempt: int, adw_id: str = "x") -> str:

@@ -79,7 +79,10 @@ def test_another_issue_is_another_session(project):
     assert agents.prompt(p, "a", 2) == "Do it.\n"
 
 
-@pytest.mark.parametrize("session", ["--dangerously", "../s", "a b", "", "{out}"])
+@pytest.mark.parametrize(
+    "session",
+    ["--dangerously", *(pytest.param(each, marks=pytest.mark.slow) for each in ("../s", "a b", "", "{out}"))],
+)
 def test_a_session_is_no_option_and_no_path(project, session: str):
     evil = agents.say({"type": "system", "subtype": "init", "session_id": session})
     p = with_agent(project, once(evil + "exit 3"), "retries: 1")

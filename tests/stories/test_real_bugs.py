@@ -147,7 +147,7 @@ def assert_review_says(
         bugs.with_skip_calls: f"`{hit[0]}` is skipped or may fail (test-skipped)",
         bugs.with_failing_tests_skipped: f"`{hit[0]}` is skipped or may fail (test-skipped)",
     }.get(gut, f"`{hit[0]}` checks nothing any more; it had ")
-    assert "FAILED review: exit 1\n" in said
+    assert "FAILED review: exit 1; found a blocker" in said
     log = p.log("gutted", "review")
     assert re.search(rf"^builtin review: \d+ blockers? in \d changed files: {bug.test_path}:\d+: ", log, re.M)
     assert re.search(rf"^blocker: {bug.test_path}:\d+: {re.escape(reason)}", log, re.M)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -321,3 +322,32 @@ def test_what_an_agent_says_of_a_blocker_cannot_steer_a_terminal(project):
     said = p.adws("sdlc", "ADW_ID=x", status=1)
     assert "FAILED a: found a blocker: a?[2Jb ::error::x: m?[1m\n" in said
     assert "\x1b" not in said
+
+
+def test_who_looks_after_a_repair_begins_anew(project):
+    p = project(REVIEWED.replace("run: [claude]", "resume: [-r, '{session}'], run: [claude, '{resume}']"))
+    agents.install(p, 'echo "$ADW_PHASE $@" >> $HOME/arguments\n' + agents.done() + REVIEWER)
+    p.adws("sdlc", "ADW_ID=x")
+    assert (p.path.parent / "home/arguments").read_text().splitlines() == ["review "] * 3
+
+
+def test_a_report_with_fewer_tests_is_found_by_verify(mended):
+    p = mended(MENDS)
+    p.adws("sdlc", "ADW_ID=x")
+    green = '<testsuite><testcase name="three"/></testsuite>'
+    blob = p.run("git", "hash-object", "-w", "--stdin", stdin=green).strip()
+    tree = p.run("git", "mktree", stdin=f"100644 blob {blob}\tjunit.xml\n").strip()
+    last = json.loads(p.git("log", "-1", "--format=%b", "refs/adws/x/test"))
+    facts = json.dumps({**last, "out": tree}, indent=1, sort_keys=True)
+    out = p.run("git", "commit-tree", tree, stdin='adws x\n\n{"format": 1}\n').strip()
+    base = p.git("rev-parse", "refs/adws/x/test^1")
+    said = f"adws x: test passed, attempt 3\n\n{facts}\n"
+    forged = p.run("git", "commit-tree", "refs/adws/x/test^{tree}", "-p", base, "-p", out, stdin=said).strip()
+    real = p.git("rev-parse", "refs/adws/x/test")
+    for ref in ("refs/adws/x/test", "refs/adws/x/attempt/test/3"):
+        p.git("update-ref", ref, forged)
+    message = p.git("log", "-1", "--format=%B", "adw/x").replace(real, forged)
+    commit = p.run("git", "commit-tree", "adw/x^{tree}", "-p", "adw/x^", stdin=message).strip()
+    assert "phase `test` passed, but does not run what ran before its repair: one" in p.adws(
+        "verify", commit, status=1
+    )

@@ -81,9 +81,9 @@ def test_it_is_the_same_to_the_byte(recorded):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("files", "1 of it there, on other files"),
+        pytest.param("files", "1 of it there, on other files", marks=pytest.mark.slow),
         ("issue", "1 of it there, with another prompt, issue or ADW_ID"),
-        ("recordings", "none of it there, 4 of others"),
+        pytest.param("recordings", "none of it there, 4 of others", marks=pytest.mark.slow),
     ],
 )
 def test_what_it_misses_is_told(recorded, change: str, said: str):
@@ -163,8 +163,8 @@ def test_where_the_recordings_are_has_to_be_said(project):
     [
         "rm -r d; echo file > d",
         "rm -r d; ln -s old d",
-        "rm old; mkdir old; echo x > old/x",
-        "rm -r d",
+        pytest.param("rm old; mkdir old; echo x > old/x", marks=pytest.mark.slow),
+        pytest.param("rm -r d", marks=pytest.mark.slow),
     ],
 )
 def test_files_and_directories_can_change_places(project, script: str):

@@ -148,7 +148,14 @@ def test_a_conflict_without_markers_is_for_a_person(project, a: str, b: str):
     assert not p.git("branch", "--list", "adw/*")
 
 
-@pytest.mark.parametrize("name", [b"new\nline", b"latin-\xe9", b"a[1].txt", b":(x)"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"new\nline",
+        b"latin-\xe9",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (b"a[1].txt", b":(x)")),
+    ],
+)
 def test_a_path_of_any_kind_can_be_in_conflict(project, name: bytes):
     quoted = "".join(f"\\{byte:03o}" for byte in name)
     write = 'f=$(printf "{}X"); f=${{f%X}}; printf "one\\n{}\\nthree\\n" > "$f"'
