@@ -70,6 +70,7 @@ def test_it_goes_on_from_its_session_in_a_later_call(project):
     assert "</failure-x>" in agents.prompt(p, "a", 2)
 
 
+@pytest.mark.slow
 def test_another_issue_is_another_session(project):
     p = with_agent(project, once(agents.done() + "exit 3"), "")
     p.adws("sdlc", "ADW_ID=x", status=1)
@@ -79,6 +80,7 @@ def test_another_issue_is_another_session(project):
     assert agents.prompt(p, "a", 2) == "Do it.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "session",
     ["--dangerously", *(pytest.param(each, marks=pytest.mark.slow) for each in ("../s", "a b", "", "{out}"))],
@@ -136,6 +138,7 @@ def test_another_agent_makes_the_last_attempt(project):
     assert agents.attempts(p, "a")[-1]["by"] == "codex"
 
 
+@pytest.mark.slow
 def test_to_escalate_to_the_same_is_no_further_attempt(project):
     p = with_agent(project, "exit 3", "escalate: {model: sonnet}")
     p.adws("sdlc", "ADW_ID=x", status=1)
@@ -163,6 +166,7 @@ def test_of_an_overloaded_server_the_agents_repetitions_count_too(project):
     assert len(arguments(p)) == 1
 
 
+@pytest.mark.slow
 def test_all_together_they_are_repeated_twelve_times(project):
     busy = agents.say(*[OVERLOADED] * 5) + failing("API Error: 529 Overloaded", api_error_status=529)
     p = with_agent(project, busy, "retries: 3")
@@ -190,6 +194,7 @@ def test_a_usage_limit_parks_the_run(project):
     p.adws("sdlc", "ADW_ID=x")
 
 
+@pytest.mark.slow
 def test_a_usage_limit_without_a_time_parks_it_too(project):
     p = with_agent(project, limit(), "retries: 3")
     said = p.adws("sdlc", "ADW_ID=x", status=4)

@@ -191,11 +191,11 @@ def test_turns_are_shared_in_whole_numbers(project):
         "max-turns: 10\nphases: {a: {prompt: p.md}, b: {prompt: p.md}, c: {prompt: p.md}}",
     )
     p.adws("sdlc", "ADW_ID=x")
-    assert sorted(arguments(p)) == ["a --turns 3 ", "b --turns 3 ", "c --turns 3 "] or "--turns 4 " in str(
-        arguments(p)
-    )
+    # 3 each, and somewhat less or more for who begins when another has ended
+    assert [bool(re.fullmatch(r"[abc] --turns [2-4] ", line)) for line in arguments(p)] == [True] * 3
 
 
+@pytest.mark.slow
 def test_what_is_not_wanted_gets_no_share(project):
     p = with_agent(
         project,
@@ -222,6 +222,7 @@ def test_the_caps_of_a_repair_are_its_own(project):
     assert arguments(p)[:2] == ["a ", "a --budget 0.5 "]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cost", [-5, "NaN", True, "free"])
 def test_a_cost_that_cannot_be_is_none(project, cost: object):
     said = agents.done(total_cost_usd=cost, usage={"input_tokens": 5}).replace('"NaN"', "NaN")
@@ -229,6 +230,7 @@ def test_a_cost_that_cannot_be_is_none(project, cost: object):
     assert "it did not tell what it cost" in p.adws("sdlc", "ADW_ID=x", status=1)
 
 
+@pytest.mark.slow
 def test_who_writes_into_the_accounts_does_not_stop_the_run(project):
     p = with_agent(project, used(1, 0.1) + "exit 3", "phases: {a: {prompt: p.md, max-cost: 5}}")
     p.adws("sdlc", "ADW_ID=x", status=1)

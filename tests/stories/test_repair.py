@@ -113,6 +113,7 @@ def test_a_repair_that_changes_nothing_ends_it(mended):
     assert len(agents.attempts(p, "test")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mends", "why"),
     [
@@ -126,6 +127,7 @@ def test_a_test_cannot_be_mended_away(mended, mends: str, why: str):
     assert f"FAILED test: {why}\n" in said
 
 
+@pytest.mark.slow
 def test_a_repair_has_its_own_bounds(mended):
     p = mended(MENDS, "attempts: 2, writes: src/**")
     said = p.adws("sdlc", "ADW_ID=x", status=1)
@@ -147,6 +149,7 @@ def test_after_a_kill_it_goes_on_from_the_repair(mended):
     p.adws("verify", "adw/x")
 
 
+@pytest.mark.slow
 def test_a_test_cannot_be_mended_away_over_a_kill_either(mended):
     p = mended("echo one > tests")
     script = p.path.parent / "home/test.sh"
@@ -179,6 +182,7 @@ def test_only_blockers_of_a_review_are_repaired(project):
     assert last["fields"]["findings"][0]["severity"] == "minor"
 
 
+@pytest.mark.slow
 def test_a_review_that_says_nothing_is_no_reason_to_repair(project):
     p = project(REVIEWED)
     agents.install(p, agents.done() + "echo none > $ADW_OUT/result.json")
@@ -269,6 +273,7 @@ def test_a_repair_made_for_other_files_is_forgotten(mended):
     assert p.tree("adw/x")["code"] == "one\ntwo"
 
 
+@pytest.mark.slow
 def test_a_repair_that_made_it_worse_does_not_stay(mended):
     p = mended("echo x > broken", "attempts: 1")
     script = p.path.parent / "home/test.sh"
@@ -303,6 +308,7 @@ def test_the_next_repair_goes_on_from_the_session_of_the_last(project):
     assert (p.path.parent / "home/arguments").read_text() == "\n-r s-1\n"
 
 
+@pytest.mark.slow
 def test_after_a_kill_another_issue_is_repaired_anew(mended):
     p = mended(MENDS)
     script = p.path.parent / "home/test.sh"

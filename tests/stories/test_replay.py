@@ -113,6 +113,7 @@ def test_a_failure_is_replayed_as_one(project):
     assert "FAILED scout: exit 7; claude ended without saying that it is done; changed done, outside" in seen
 
 
+@pytest.mark.slow
 def test_a_recording_holds_no_secret(project):
     p = project(PIPELINE, issue="# double is wrong\n", **FILES)
     agents.install(
@@ -200,6 +201,7 @@ def test_what_is_missing_is_not_tried_again(project):
     assert len(agents.attempts(p, "scout")) == 1
 
 
+@pytest.mark.slow
 def test_an_attempt_that_cannot_be_recorded_is_an_attempt(project):
     p = project(PIPELINE, issue="# double is wrong\n", **FILES)
     (p.path.parent / "recordings").write_text("a file\n")

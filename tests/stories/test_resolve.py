@@ -46,6 +46,7 @@ def test_the_resolution_is_tested_and_merged(project):
     assert p.adws("verify", "adw/x").endswith("; not signed\n")
 
 
+@pytest.mark.slow
 def test_the_agent_gets_the_conflict_and_is_told_where(project):
     p = conflicting(project, "cat f; " + RESOLVES)
     p.adws("sdlc", "ADW_ID=x")
@@ -116,6 +117,7 @@ def test_a_conflict_with_the_branch_is_resolved_too(project):
     p.adws("verify", "result")
 
 
+@pytest.mark.slow
 def test_a_forged_resolution_is_found(project):
     p = conflicting(project, RESOLVES)
     p.adws("sdlc", "ADW_ID=x")
