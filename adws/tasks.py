@@ -22,7 +22,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -324,6 +324,7 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         self.order = [name for name, task in tasks.items() if task.actions and name in due]
         # of all that changes after the workers were forked, doit hands them only what a task itself holds
         tasks["merge"].values["told"] = self.session.told
+        sys.unraisablehook = _unraisable
         for number in _STOPS:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGALRM, self._look_after_workers)
@@ -444,6 +445,14 @@ class Reporter(ConsoleReporter):  # type: ignore[misc]
         # a second one would break off what ends the workers, and then we would wait for them for ever
         _ignore(_STOPS)
         raise KeyboardInterrupt
+
+
+def _unraisable(
+    dropped: sys.UnraisableHookArgs, /, say: Callable[[sys.UnraisableHookArgs], Any] = sys.__unraisablehook__
+) -> None:
+    """Say nothing of an interrupt that met a destructor or a hook of fork and was dropped: it comes again."""
+    if dropped.exc_type is not KeyboardInterrupt:
+        say(dropped)
 
 
 def _end_workers() -> None:
