@@ -88,6 +88,7 @@ def test_runs_that_merge_into_one_branch_while_the_user_commits_to_it(project, c
             made.append(f"mine-{len(made)}")
 
     names = at_once(count, p, user)
+    user()  # what the last of them may have staged and was told to wait with
     check(p, names, taken_along=True)
     assert made
     assert set(made) <= set(p.git("ls-tree", "--name-only", "main").splitlines())
