@@ -292,7 +292,9 @@ def begin(
     key = provision.key_of(run.repo, phase, tree)
     prefer = provision.shelf(phase, key) if key else None
     with contextlib.ExitStack() as stack:
-        locks = [stack.enter_context(_turn(run, phase.lock))] if phase.lock else []
+        late = f"lock `{phase.lock}` was held until the run's time limit"
+        turn = runs.exclusive(run.repo, f"phase-{phase.lock}", run.deadline, late)
+        locks = [stack.enter_context(turn)] if phase.lock else []
         acquired = workspace.acquire(
             run.repo, base, deadline=run.deadline, prefer=prefer, first=help.slot, locks=locks
         )
@@ -314,12 +316,3 @@ def _told(run: Run, place: Workspace, help: Help) -> dict[str, str]:
     if help.log and help.log.is_file():
         shutil.copyfile(help.log, folder / "log")
     return {"failure": help.failed.reason, "failed": str(folder)}
-
-
-@contextlib.contextmanager
-def _turn(run: Run, name: str) -> Iterator[int]:
-    try:
-        with runs.exclusive(run.repo, f"phase-{name}", run.deadline) as lock:
-            yield lock
-    except TimeoutError as error:
-        raise TimeoutError(f"lock `{name}` was held until the run's time limit") from error

@@ -6,7 +6,6 @@ and where it was killed, it is in `usage.json` beside its log.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +39,8 @@ def share(run: Run, state: State, phase: Phase, folder: Path) -> tuple[Caps, str
     """
     if phase.agent is None or not phase.caps + run.pipeline.caps:
         return (), ""
-    with _turn(run):
+    late = "its share of the caps could not be had until the run's time limit"
+    with runs.exclusive(run.repo, "budget", run.deadline, late):
         uses = list(_uses(run))
         own = [use for use in uses if (use.phase, use.role) == (runs.entry(phase.name), phase.role)]
         found = {cap: most - _sum(own, cap) for cap, most in phase.caps}
@@ -58,15 +58,6 @@ def share(run: Run, state: State, phase: Phase, folder: Path) -> tuple[Caps, str
 def _part(cap: str, most: float, beside: int) -> float:
     """One of so many equal parts; of turns and tokens there is no half."""
     return most / beside if cap == "max-cost" else float(max(most // beside, 1.0))
-
-
-@contextlib.contextmanager
-def _turn(run: Run) -> Iterator[None]:
-    try:
-        with runs.exclusive(run.repo, "budget", run.deadline):
-            yield
-    except TimeoutError:
-        raise TimeoutError("its share of the caps could not be had until the run's time limit") from None
 
 
 def meter(run: Run, phase: Phase, folder: Path, caps: Caps) -> Callable[[Record], str]:

@@ -118,15 +118,15 @@ def lock(repo: Repo, adw_id: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def exclusive(repo: Repo, name: str, deadline: float) -> Iterator[int]:
-    """Hold a lock that all runs of the repository share; raises TimeoutError at `deadline` (time.monotonic).
+def exclusive(repo: Repo, name: str, deadline: float, late: str = "") -> Iterator[int]:
+    """Hold a lock that all runs of the repository share; whoever inherits the descriptor holds it too.
 
-    Whoever inherits the descriptor holds it too.
+    Raises TimeoutError, with the words `late`, at `deadline` (time.monotonic).
     """
     with _lock_file(repo, f".{name}") as fd:  # no id begins with a dot, so this is no run's lock
         while not _locked(fd):
             if time.monotonic() > deadline:
-                raise TimeoutError
+                raise TimeoutError(late)
             time.sleep(0.05)
         yield fd
 

@@ -117,9 +117,10 @@ def _reports(run: Run, state: State, phase: Phase) -> str:
         if not said and phase.baseline:
             before = _export(run.repo, state.results[phase.baseline], phase, Path(folder, "before"))
             said = evidence.lost(ours, before, phase.evidence)
-        if not said and (red := trial.Before(earlier=tuple(trial.history(run, state, phase))).unmended):
+        tried = trial.history(run, state, phase) if result.repaired and not said else ()
+        if red := trial.Before(earlier=tuple(tried)).unmended:
             before = _export(run.repo, red, phase, Path(folder, "red"))
-            said = evidence.lost(ours, before, phase.evidence, unrun=True) if result.repaired else ""
+            said = evidence.lost(ours, before, phase.evidence, unrun=True)
     return f"phase `{phase.name}` passed, but {said}" if said else ""
 
 

@@ -33,9 +33,10 @@ def fault(agent: Agent, env: Mapping[str, str]) -> str:
     Its program has to be there, in a version that it was tested with, with a key or a login.
     """
     program = agent.run[0]
-    if not {*"/{"} & {*program} and not shutil.which(program, path=env.get("PATH")):
+    by_name = not {*"/{"} & {*program}  # the others are in a workspace, or come with us
+    if by_name and not shutil.which(program, path=env.get("PATH")):
         return f"no program `{program}` on PATH; install it"
-    if agent.tested and not {*"/{"} & {*program} and (said := _untested(agent, env)):
+    if by_name and agent.tested and (said := _untested(agent, env)):
         return said
     files = [path for path in agent.login if Path(path).expanduser().exists()]
     if agent.login and not files and not any(os.environ.get(name) for name in agent.secrets):
