@@ -535,6 +535,8 @@ def test_f169_ctrl_c_before_anything_has_begun(project: Make, tmp_path: Path, mo
 def test_f169_ctrl_c_at_any_time_at_the_start(project: Make):
     p = project(ONE)
     before = theirs(p)
+    for name in [name for name in p.env if name.startswith("COVERAGE_")]:
+        del p.env[name]  # an interrupt in its start is not for us to answer
     for tenths in range(6):
         running = subprocess.Popen(
             [ADWS, "sdlc", f"ADW_ID=x{tenths}"],
@@ -547,7 +549,8 @@ def test_f169_ctrl_c_at_any_time_at_the_start(project: Make):
         time.sleep(0.06 + tenths * 0.04)
         running.send_signal(signal.SIGINT)
         said, _ = running.communicate(timeout=60)
-        assert running.returncode in (0, 130, -2)
+        not_yet_ours = running.returncode == 1 and "init_import_site" in said  # Python's own word for its own start
+        assert not_yet_ours or running.returncode in (0, 130, -2), said
         assert running.returncode != 130 or "Traceback" not in said
     assert theirs(p) == before
 
