@@ -13,6 +13,8 @@ import pytest
 
 TOP = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+REPEATED = {"faults", "hostile", "state", "zoo"}
+"""Folders of tests that go through the same lines as the stories, many times: measured, they take twice as long."""
 
 
 class Project:
@@ -47,6 +49,15 @@ class Project:
     def git(self, *args: str) -> str:
         return self.run("git", *args).strip()
 
+    def copy(self, folder: Path) -> Project:
+        """The same repository, with its runs and its issue, in another folder; nothing is at HOME."""
+        shutil.copytree(self.path, folder / self.path.name, symlinks=True)
+        shutil.copy(self.env["ISSUE"], folder)
+        (folder / "home").mkdir()
+        made = Project(folder / self.path.name, folder / "home")
+        made.env["ISSUE"] = str(folder / Path(self.env["ISSUE"]).name)
+        return made
+
     def doit(self, *args: str, status: int | None = 0, **kwargs: object) -> str:
         """Plain doit, with the dodo.py in the repository."""
         return self.run(str(BIN / "doit"), *args, status=status, **kwargs)  # type: ignore[arg-type]
@@ -72,12 +83,11 @@ class Project:
         return (self.path / ".adws/runs" / adw_id / phase / f"attempt-{attempt}" / "log").read_text()
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Callable[..., Project]:
-    """`project(phases, issue=...)`: a repository with one commit, a pipeline.yaml, a dodo.py, an issue."""
+def maker(folder: Path) -> Callable[..., Project]:
+    """`maker(folder)(phases, issue=...)`: a repository with one commit, a pipeline.yaml, a dodo.py, an issue."""
 
     def make(phases: str = "", *, issue: str = "# Do it\n", name: str = "repo", **files: str) -> Project:
-        path, home = tmp_path / name, tmp_path / "home"
+        path, home = folder / name, folder / "home"
         path.mkdir()
         home.mkdir(exist_ok=True)
         made = Project(path, home)
@@ -93,8 +103,21 @@ def project(tmp_path: Path) -> Callable[..., Project]:
         for file, content in files.items():
             made.write(file, content)
         made.commit("start")
-        (tmp_path / "issue.md").write_text(issue)
-        made.env["ISSUE"] = str(tmp_path / "issue.md")
+        (folder / "issue.md").write_text(issue)
+        made.env["ISSUE"] = str(folder / "issue.md")
         return made
 
     return make
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Project]:
+    """What `maker` makes, in this test's own folder."""
+    return maker(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _not_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.path.parent.name in REPEATED:
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            monkeypatch.delenv(name)

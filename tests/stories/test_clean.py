@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BIN, Project
+from tests.conftest import BIN, Project, maker
 
 ONE = "phases: {build: {run: echo a > a}}"
 TWO = """
@@ -90,6 +90,13 @@ def user(project: Callable[..., Project]) -> Callable[..., Project]:
         return p
 
     return make
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    p = maker(tmp_path_factory.mktemp("once"))(ONE)
+    p.adws("sdlc", "ADW_ID=run1")
+    return p
 
 
 def mine(p: Project) -> tuple[object, ...]:
@@ -293,8 +300,16 @@ shutil.rmtree = rmtree
 """
 
 
-@pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("count", range(7))
+@pytest.mark.parametrize(
+    ("count", "packed"),
+    [
+        pytest.param(
+            count, packed, marks=[] if (count, packed) in [(1, False), (4, True)] else pytest.mark.slow
+        )
+        for packed in (False, True)
+        for count in range(7)
+    ],
+)
 def test_killed_between_two_refs_it_is_still_what_it_was_and_clean_finishes(user, count, packed):
     p = user(TWO)
     p.adws("full", "ADW_ID=x")
@@ -313,7 +328,7 @@ def test_killed_between_two_refs_it_is_still_what_it_was_and_clean_finishes(user
     assert (records(p), (p.path / ".adws/runs/x").exists()) == ([], False)
 
 
-@pytest.mark.parametrize("count", range(4))
+@pytest.mark.parametrize("count", [2, *(pytest.param(count, marks=pytest.mark.slow) for count in (0, 1, 3))])
 def test_an_unmerged_run_that_was_half_removed_needs_to_be_told_again(user, count):
     p = user("phases: {a: {run: echo a > a}, b: {needs: a, run: exit 1}}")
     p.adws("sdlc", "ADW_ID=x", status=1)
@@ -566,13 +581,12 @@ main()
         (["REPO=.."], "{path}/.. is not in a git repository; change into one, or make one: git init"),
     ],
 )
-def test_a_bad_call_is_one_line_and_removes_nothing(user, args, said):
-    p = user()
-    p.adws("sdlc", "ADW_ID=run1")
-    before = records(p), slots(p)
+def test_a_bad_call_is_one_line_and_removes_nothing(once, tmp_path, args, said):
+    p = once.copy(tmp_path)
+    before = records(p), folders(p)
     said = said.replace("{path}/..", str(p.path.parent)).replace("{path}", str(p.path))
     assert p.adws("clean", *args, status=3) == f"{said}\n"
-    assert (records(p), slots(p)) == before
+    assert (records(p), folders(p)) == before
 
 
 def test_help_is_found_every_way(user):
