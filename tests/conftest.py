@@ -118,6 +118,8 @@ def project(tmp_path: Path) -> Callable[..., Project]:
 
 @pytest.fixture(autouse=True)
 def _not_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.path.parent.name in REPEATED:
+    """Of a test with variants, the first goes through the lines of all."""
+    variants = getattr(request.node, "callspec", None)
+    if request.path.parent.name in REPEATED or (variants and any(variants.indices.values())):
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)

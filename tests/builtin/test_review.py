@@ -422,9 +422,15 @@ def covered(repo, capsys, monkeypatch):
 MISSED = "src/shop/cart.py:9: 1 of 5 changed lines are run by no test: 9"
 
 
-@pytest.mark.parametrize("kind", ["xml", "lcov"])
 @pytest.mark.parametrize(
-    "settings", ["source = src", "source = src/shop", "", "relative_files = true\nsource = src"]
+    ("settings", "kind"),
+    [
+        ("source = src", "xml"),
+        ("source = src/shop", "lcov"),
+        pytest.param("", "xml", marks=pytest.mark.slow),
+        pytest.param("relative_files = true\nsource = src", "xml", marks=pytest.mark.slow),
+        pytest.param("relative_files = true\nsource = src", "lcov", marks=pytest.mark.slow),
+    ],
 )
 def test_a_report_that_the_tests_made_in_another_workspace_tells_what_they_did_not_run(
     repo, covered, own_coverage, tmp_path, kind, settings

@@ -16,7 +16,7 @@ from tests.conftest import BIN, Project
 
 _OURS = re.compile(r"\.adws|\.git/(adws|objects|refs/adws|packed-refs|(logs/)?refs/heads/adw)(/|$)")
 """What a run makes in a repository: records, logs, objects, its own branch."""
-_VARIANTS = 8
+_VARIANTS = 4
 """How many of a test whose variants have no numbers count as cases."""
 
 

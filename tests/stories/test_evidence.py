@@ -26,27 +26,29 @@ def test_a_report_from_before_the_attempt_is_no_evidence(project):
     )
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        (["a", "b"], ["a"], "does not run what passed before the change: t::b"),
-        (["a", "b", "c"], ["a"], "does not run what passed before the change: t::b and 1 more"),
-        (["a", "b"], ["a", "b=<skipped/>"], "skips what passed before the change: t::b"),
-        (["a", "b"], ["a", "c"], "does not run what passed before the change: t::b"),
-        (["a", "a"], ["a"], "skips what passed before the change: t::a"),
-        (["a", "b=<failure/>"], ["a"], ""),
-        (["a", "b=<skipped/>"], ["a"], ""),
-        (["a"], ["a", "b"], ""),
-    ],
-)
-def test_a_test_that_passed_before_has_to_pass_after(project, before: list[str], after: list[str], said: str):
-    p = project(
-        f"""phases:
-  before: {{run: {json.dumps(report(*before))}}}
-  test: {{needs: before, run: {json.dumps(report(*after))}, evidence: junit.xml, baseline: before}}"""
-    )
-    printed = p.doit("ADW_ID=x", status=1 if said else 0)
-    assert said in printed
+BEFORE_AND_AFTER = [
+    (["a", "b"], ["a"], "does not run what passed before the change: t::b"),
+    (["a", "b", "c"], ["a"], "does not run what passed before the change: t::b and 1 more"),
+    (["a", "b"], ["a", "b=<skipped/>"], "skips what passed before the change: t::b"),
+    (["a", "b"], ["a", "c"], "does not run what passed before the change: t::b"),
+    (["a", "a"], ["a"], "skips what passed before the change: t::a"),
+    (["a", "b=<failure/>"], ["a"], ""),
+    (["a", "b=<skipped/>"], ["a"], ""),
+    (["a"], ["a", "b"], ""),
+]
+
+
+def test_a_test_that_passed_before_has_to_pass_after(project):
+    phases = [
+        f"  before{number}: {{run: {json.dumps(report(*before))}}}\n"
+        f"  test{number}: {{needs: before{number}, run: {json.dumps(report(*after))}, evidence: junit.xml, "
+        f"baseline: before{number}}}\n"
+        for number, (before, after, _) in enumerate(BEFORE_AND_AFTER)
+    ]
+    printed = project(f"phases:\n{''.join(phases)}").doit("ADW_ID=x", status=1)
+    for number, (before, after, said) in enumerate(BEFORE_AND_AFTER):
+        verdict = f"FAILED test{number}: {said}" if said else f"test{number}: passed"
+        assert verdict in printed, (before, after)
 
 
 def test_a_baseline_that_left_nothing_is_told(project):
@@ -78,9 +80,7 @@ def test_a_fix_is_red_before_and_green_after(project, work: str, said: str):
     assert bool(p.git("branch", "--list", "adw/x")) is not bool(said)
 
 
-@pytest.mark.parametrize(
-    ("work", "said"),
-    [
+AWAY = [
         ("ln -s /etc/passwd p", "left a link out of the repository: p; link to a relative path inside"),
         ("mkdir d; ln -s ../../x d/p", "left a link out of the repository: d/p; link to a relative path inside"),
         ("ln -s .git/config p", "left a link out of the repository: p; link to a relative path inside"),
@@ -91,11 +91,17 @@ def test_a_fix_is_red_before_and_green_after(project, work: str, said: str):
         ("chmod +x README.md", "changed README.md, outside its `writes`"),
         ("rm README.md; ln -s docs README.md", "changed README.md, outside its `writes`"),
         ("touch PIPELINE.yaml", "changed PIPELINE.yaml, outside its `writes`"),
-    ],
-)  # fmt: skip
-def test_a_change_that_leads_away_is_refused(project, work: str, said: str):
-    p = project(f"phases: {{a: {{run: \"{work}\", writes: ['?', d/**, n/**]}}}}")
-    assert f"a: failed: {said}" in p.doit("ADW_ID=x", status=1)
+    ]  # fmt: skip
+
+
+def test_a_change_that_leads_away_is_refused(project):
+    phases = [
+        f"  p{number}: {{run: \"{work}\", writes: ['?', d/**, n/**]}}\n"
+        for number, (work, _) in enumerate(AWAY)
+    ]
+    printed = project(f"phases:\n{''.join(phases)}").doit("ADW_ID=x", status=1)
+    for number, (work, said) in enumerate(AWAY):
+        assert f"p{number}: failed: {said}" in printed, work
 
 
 def test_a_link_inside_and_a_large_file_that_is_named_are_taken(project):

@@ -29,38 +29,39 @@ phases:
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize(
-    ("phase", "reason"),
-    [
-        ("run: exit 3", "exit 3"),
-        ("run: kill -SEGV $$", "killed by SIGSEGV"),
-        ("run: sleep 60, timeout: 1s", "timed out after 1 s"),
-        ("run: [no-such-program, -x]", "could not start `no-such-program`"),
-        ("run: 'true', must-change: true", "changed nothing, and a change is due"),
-        ("run: echo x > a.txt, writes: [docs/**]", "changed a.txt, outside its `writes`"),
-        ("run: echo x > a.txt, writes: []", "changed a.txt, outside its `writes`"),
-        ("run: echo x > README.md, frozen: ['*.md']", "changed README.md, which is frozen"),
-        ("run: rm README.md, frozen: README.md", "changed README.md, which is frozen"),
-        (
-            "run: echo > pipeline.yaml",
-            "changed pipeline.yaml, which is protected; name it in `writes` to allow it",
-        ),
-        (
-            "run: mkdir -p .github/workflows; echo > .github/workflows/ci.yml",
-            "changed .github/workflows/ci.yml, which is protected; name it in `writes` to allow it",
-        ),
-        (
-            "run: git init -q n; cd n; echo > f; git add f; git -c user.name=a -c user.email=b commit -qm x",
-            "left a git repository in n; its files would be lost: remove its .git",
-        ),
-        ("run: 'echo [1 > $ADW_OUT/result.json'", "left a result.json that cannot be read"),
-        ("run: 'echo [1] > $ADW_OUT/result.json'", "left a result.json that is no JSON object"),
-    ],
-)
-def test_the_verdict_names_the_reason(project, phase, reason):
-    p = project(f"phases: {{a: {{{phase}}}}}")
+REASONS = [
+    ("run: exit 3", "exit 3"),
+    ("run: kill -SEGV $$", "killed by SIGSEGV"),
+    ("run: sleep 60, timeout: 1s", "timed out after 1 s"),
+    ("run: [no-such-program, -x]", "could not start `no-such-program`"),
+    ("run: 'true', must-change: true", "changed nothing, and a change is due"),
+    ("run: echo x > a.txt, writes: [docs/**]", "changed a.txt, outside its `writes`"),
+    ("run: echo x > a.txt, writes: []", "changed a.txt, outside its `writes`"),
+    ("run: echo x > README.md, frozen: ['*.md']", "changed README.md, which is frozen"),
+    ("run: rm README.md, frozen: README.md", "changed README.md, which is frozen"),
+    (
+        "run: echo > pipeline.yaml",
+        "changed pipeline.yaml, which is protected; name it in `writes` to allow it",
+    ),
+    (
+        "run: mkdir -p .github/workflows; echo > .github/workflows/ci.yml",
+        "changed .github/workflows/ci.yml, which is protected; name it in `writes` to allow it",
+    ),
+    (
+        "run: git init -q n; cd n; echo > f; git add f; git -c user.name=a -c user.email=b commit -qm x",
+        "left a git repository in n; its files would be lost: remove its .git",
+    ),
+    ("run: 'echo [1 > $ADW_OUT/result.json'", "left a result.json that cannot be read"),
+    ("run: 'echo [1] > $ADW_OUT/result.json'", "left a result.json that is no JSON object"),
+]
+
+
+def test_the_verdict_names_the_reason(project):
+    phases = [f"  p{number}: {{{phase}}}\n" for number, (phase, _) in enumerate(REASONS)]
+    p = project(f"phases:\n{''.join(phases)}")
     said = p.doit("sdlc", "ADW_ID=x", status=1)
-    assert f"FAILED a: {reason}" in said
+    for number, (phase, reason) in enumerate(REASONS):
+        assert f"FAILED p{number}: {reason}" in said, phase
     assert p.git("branch", "--list", "adw/*") == ""
 
 
@@ -81,25 +82,29 @@ def report(cases: str) -> str:
     return f"echo '<testsuite>{cases}</testsuite>' > $ADW_OUT/junit.xml"
 
 
-@pytest.mark.parametrize(
-    ("command", "reason"),
-    [
-        ("true", "left no test report: junit.xml is not in ADW_OUT"),
-        ("echo '<testsu' > $ADW_OUT/junit.xml", "left a test report that cannot be read: junit.xml"),
-        ("echo > $ADW_OUT/junit.xml", "left a test report that cannot be read: junit.xml"),
-        (report(""), "ran no test: junit.xml shows none"),
-        (report('<testcase name="t"><skipped/></testcase>'), "ran no test: all 1 in junit.xml are skipped"),
-        (
-            report('<testcase name="t"/><testcase name="u"><failure/></testcase>'),
-            "has failing tests: u, of 2",
-        ),
-        (report('<testcase name="t"><error/></testcase>') + "; exit 1", "exit 1; has failing tests: t, of 1"),
-        ("ln -s /etc/hostname $ADW_OUT/junit.xml", "left no test report: junit.xml is not in ADW_OUT"),
-    ],
-)
-def test_no_green_without_evidence(project, command, reason):
-    p = project(f"phases:\n  a:\n    evidence: junit.xml\n    run: |\n      {command}\n")
-    assert f"FAILED a: {reason}" in p.doit("sdlc", "ADW_ID=x", status=1)
+NO_EVIDENCE = [
+    ("true", "left no test report: junit.xml is not in ADW_OUT"),
+    ("echo '<testsu' > $ADW_OUT/junit.xml", "left a test report that cannot be read: junit.xml"),
+    ("echo > $ADW_OUT/junit.xml", "left a test report that cannot be read: junit.xml"),
+    (report(""), "ran no test: junit.xml shows none"),
+    (report('<testcase name="t"><skipped/></testcase>'), "ran no test: all 1 in junit.xml are skipped"),
+    (
+        report('<testcase name="t"/><testcase name="u"><failure/></testcase>'),
+        "has failing tests: u, of 2",
+    ),
+    (report('<testcase name="t"><error/></testcase>') + "; exit 1", "exit 1; has failing tests: t, of 1"),
+    ("ln -s /etc/hostname $ADW_OUT/junit.xml", "left no test report: junit.xml is not in ADW_OUT"),
+]
+
+
+def test_no_green_without_evidence(project):
+    phases = [
+        f"  p{number}:\n    evidence: junit.xml\n    run: |\n      {command}\n"
+        for number, (command, _) in enumerate(NO_EVIDENCE)
+    ]
+    said = project(f"phases:\n{''.join(phases)}").doit("sdlc", "ADW_ID=x", status=1)
+    for number, (command, reason) in enumerate(NO_EVIDENCE):
+        assert f"FAILED p{number}: {reason}" in said, command
 
 
 def test_evidence_seen_while_the_tree_changed_is_judged_again_on_what_was_captured(project):

@@ -157,7 +157,7 @@ def wait_until(condition, seconds: float = 30.0) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("par_type", ["process", "thread"])
+@pytest.mark.parametrize("par_type", ["process", pytest.param("thread", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],

@@ -40,7 +40,7 @@ def test_what_decides_about_the_users_git_is_watched(project, deed: str, said: s
     p = project()
     deed = deed.replace("$REPO", str(p.path))
     p.write(
-        "pipeline.yaml", f"version: 1\nphases: {{a: {{run: 'echo a > a; {deed}'}}, b: {{run: sleep 1}}}}\n"
+        "pipeline.yaml", f"version: 1\nphases: {{a: {{run: 'echo a > a; {deed}'}}, b: {{run: sleep 0.3}}}}\n"
     )
     p.commit("second")
     p.git("branch", "old")
@@ -81,34 +81,39 @@ def test_a_forged_record_of_another_phase_is_found_and_undone(project):
     assert p.git("show", "refs/adws/x/a:a") == "a"
 
 
-@pytest.mark.parametrize(
-    "deed",
-    [
-        "git config core.fsmonitor ./evil; git config filter.x.clean ./evil; echo '* filter=x' > .git/info/attributes",
-        "for hook in post-index-change reference-transaction pre-commit; do cp evil .git/hooks/$hook; done",
-        "git config include.path ../evil.inc; git config core.worktree /; git config core.bare true",
-        "rm -rf .git",
-        "rm -rf .git; git init -q .; git config core.fsmonitor ./evil",
-        "rm -rf .git; echo gitdir: /nowhere > .git",
-        "git stash -uq; git stash pop -q; git gc -q --prune=now; git checkout -qb x; git commit -qam evil",
-        "git update-index --assume-unchanged README.md; git update-index --skip-worktree a",
-        "echo /dev/null > .git/objects/info/alternates",
-        "touch .git/index.lock .git/HEAD.lock",
-        "git config core.excludesFile ./evil; echo '*' > .git/info/exclude",
-    ],
-)
-def test_nothing_that_a_phase_does_to_its_own_git_directory_reaches_ours(project, deed: str):
+TO_ITS_OWN = [
+    "git config core.fsmonitor ./evil; git config filter.x.clean ./evil; echo '* filter=x' > .git/info/attributes",
+    "for hook in post-index-change reference-transaction pre-commit; do cp evil .git/hooks/$hook; done",
+    "git config include.path ../evil.inc; git config core.worktree /; git config core.bare true",
+    "rm -rf .git",
+    "rm -rf .git; git init -q .; git config core.fsmonitor ./evil",
+    "rm -rf .git; echo gitdir: /nowhere > .git",
+    "git stash -uq; git stash pop -q; git gc -q --prune=now; git checkout -qb x; git commit -qam evil",
+    "git update-index --assume-unchanged README.md; git update-index --skip-worktree a",
+    "echo /dev/null > .git/objects/info/alternates",
+    "touch .git/index.lock .git/HEAD.lock",
+    "git config core.excludesFile ./evil; echo '*' > .git/info/exclude",
+]
+
+
+def test_nothing_that_a_phase_does_to_its_own_git_directory_reaches_ours(project):
     """Each of them ran the attacker's program, or lost the change, in a linked worktree."""
-    p = project(evil="#!/bin/sh\ntouch PWNED\n", a="old\n", attack=f"mkdir -p .git/hooks\n{deed}\n")
-    (p.path / "evil").chmod(0o755)
+    attacks = {f"attack{number}": f"mkdir -p .git/hooks\n{deed}\n" for number, deed in enumerate(TO_ITS_OWN)}
+    p = project(a="old\n", **attacks)
     p.write("evil", f"#!/bin/sh\ntouch {p.path}/PWNED\ncat\n")
-    p.write(
-        "pipeline.yaml",
-        "version: 1\nphases: {a: {run: 'sh ./attack || true; echo a > a; echo b > b'}, c: {needs: a, run: echo c > c}}\n",
-    )
+    (p.path / "evil").chmod(0o755)
+    phases = [
+        f"  p{number}: {{run: 'sh ./attack{number} || true; echo a > a; echo b > b{number}'}}\n"
+        f"  then{number}: {{needs: p{number}, run: echo c > c{number}}}\n"
+        for number in range(len(TO_ITS_OWN))
+    ]
+    p.write("pipeline.yaml", f"version: 1\nphases:\n{''.join(phases)}")
     p.commit("second")
     p.doit("ADW_ID=x")
-    assert (p.git("show", "adw/x:a"), p.git("show", "adw/x:b"), p.git("show", "adw/x:c")) == ("a", "b", "c")
+    merged = p.tree("adw/x")
+    assert merged["a"] == "a"
+    for number, deed in enumerate(TO_ITS_OWN):
+        assert (merged.get(f"b{number}"), merged.get(f"c{number}")) == ("b", "c"), deed
     assert not (p.path / "PWNED").exists()
     assert p.git("status", "--porcelain") == ""
 
