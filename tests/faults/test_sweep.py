@@ -14,7 +14,7 @@ from tests.faults.templates import scratch
 
 pytestmark = pytest.mark.skipif(bool(faultmap.why_not()), reason=faultmap.why_not())
 
-POINTS = 6
+POINTS = 5
 """Of each mode and template in the quick tests."""
 ALL = list(itertools.product(("branch", "main"), MODES))
 
@@ -44,7 +44,7 @@ def test_a_fault_costs_nothing(folder, template: str, mode: str):
 
 @pytest.mark.parametrize("mode", ["killall", "eio"])
 def test_a_second_fault_while_it_goes_on_costs_nothing_either(folder, mode: str):
-    chosen = sweep.spread(sweep.points(folder, "main", mode), 4)
+    chosen = sweep.spread(sweep.points(folder, "main", mode), 3)
     points = list(sweep.twice(folder, [Point("main", mode, n) for n in chosen], 2))
     assert failures(folder, points) == ""
 
