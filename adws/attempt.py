@@ -81,6 +81,8 @@ class Attempt:
     apart: list[str] = field(default_factory=list)
     """Paths in the checkout that are not its change."""
     furnished: bool = False
+    follower: follow.Follower | None = None
+    """Reads what its agent prints."""
     outcome: Outcome | None = None
     """How its command ended, once it has."""
 
@@ -120,14 +122,15 @@ class Attempt:
         agent, outcome = self.phase.agent, self.outcome
         if agent is None or outcome is None or outcome.reason is Reason.COULD_NOT_START:
             return {}, ""
-        whole = follow.whole(agent, self.log)
+        whole = self._follower(agent).whole()
         found = whole.after(self._thread)
         self.help.meter(found)
         credits = verdict.credits(agent, self.phase.model, found)
         if "agent" in credits:
             # what a later attempt needs to go on from this one
             thread = asdict(whole.thread(self._thread))
-            credits["agent"] |= {"name": agent.name, "slot": self.place.slot, "thread": thread}
+            where = {"slot": self.place.slot, "resumed": bool(self._session)}
+            credits["agent"] |= {"name": agent.name, **where, "thread": thread}
         exited = outcome.reason is Reason.EXITED
         unkept = budget.untold(self.help.caps, found) if exited and found.ended else ""
         credits["final"] = bool(unkept) or outcome.reason is Reason.HOPELESS or verdict.for_good(found)
@@ -160,7 +163,9 @@ class Attempt:
 
     @property
     def _session(self) -> str:
-        return self.help.session if self.help.slot == self.place.slot else ""
+        """The one that it goes on from, if it can."""
+        same = self.help.slot == self.place.slot
+        return self.help.session if same and agents.resume(self.phase, self.help.session) else ""
 
     @property
     def _thread(self) -> Usage:
@@ -240,11 +245,14 @@ class Attempt:
             session=self._session,
         )
 
-    def _follower(self, agent: Agent, log: Path) -> follow.Follower:
+    def _follower(self, agent: Agent) -> follow.Follower:
+        """The one of this attempt, which knows also what is cut out of a long log."""
+
         def meter(record: Record) -> str:
             return self.help.meter(record.after(self._thread))
 
-        return follow.Follower(agent, log, self.help.patience, meter)
+        self.follower = self.follower or follow.Follower(agent, self.log, self.help.patience, meter)
+        return self.follower
 
     def call(self, command: Command, suffix: str, stdin: Path | None = None) -> Outcome:
         """Run one of its commands under the supervisor."""
@@ -268,7 +276,7 @@ class Attempt:
             log=log,
             timeout=min(phase.timeout, left),
             idle=phase.idle_timeout,
-            watch=self._follower(agent, log).hopeless if agent and command is agent.run else None,
+            watch=self._follower(agent).hopeless if agent and command is agent.run else None,
             stdin=stdin,
             keep=place.locks,
             hide=secrets.together(self.hide.values()),

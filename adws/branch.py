@@ -46,7 +46,7 @@ def move(run: Run, ref: str, commit: str, old: str, held: int | None = None) -> 
     repo = run.repo
     with turn(repo, run.deadline, held) as lock:
         _finish(repo, lock)
-        if run.id in ref:
+        if "{adw_id}" in run.pipeline.into:
             # a lock on this run's own branch was left by a git that was killed: we hold the run
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 (repo.git_dir / f"{ref}.lock").unlink()

@@ -135,10 +135,10 @@ def _sum(uses: Sequence[Use], cap: str) -> float:
 
 
 def _beside(run: Run, state: State, phase: Phase, at_work: Sequence[str]) -> int:
-    """How many phases with an agent may still begin while this one works."""
+    """How many phases may still begin, or need a repair, while this one works."""
     before = {each.name for each in closure(run.pipeline, phase.needs)}
     return sum(
-        each.agent is not None
+        (each.agent or each.repair) is not None
         and each.name in run.due
         and each.name not in {*before, phase.name}
         and runs.entry(each.name) not in at_work

@@ -19,8 +19,10 @@ _SOON = 300.0
 """Seconds that we wait for a vendor that said no for now; for more, the run is parked."""
 _BACKOFF = 2.0
 """Seconds before the first repetition where the vendor says none; each further one waits twice as long."""
-_CHANGING = re.compile(r"0x[0-9a-f]+|[0-9]+")
-"""What differs between two logs of the same failure."""
+_CHANGING = re.compile(
+    r"0x[0-9a-f]+|[0-9]+\.[0-9]+|[0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{5,}|[0-9]+ ?m?s\b|/[0-9]+(?=/(?:tree|io)/)"
+)
+"""What differs between two logs of the same failure: addresses, durations, times, processes, slots."""
 
 Attempt = Callable[[Phase, Before], Result]
 """(who makes it, what came before) -> an attempt that is not recorded yet."""

@@ -28,7 +28,7 @@ def write(
     """
     if agent.format in _UNRECORDED or outcome.code is None:
         return
-    named = replay.name(result.phase, start, (work.io / "prompt.md").read_text(encoding="utf-8"), work.io)
+    named = replay.name(result.phase, start, (work.io / "prompt.md").read_bytes(), work.io)
     target = replay.place(runs.recordings(run), named)
     half = target.with_name(f".{target.name}.{os.getpid()}")
     remove(half)

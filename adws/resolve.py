@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from adws import change, git, phase, runs, trial
@@ -18,12 +19,15 @@ from adws.provision import MissingError
 from adws.runs import Run, State
 from adws.trial import Before
 
-_MARKER = re.compile(rb"^(<<<<<<<|>>>>>>>)", re.MULTILINE)
+_MARKER = re.compile(rb"^(<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)(?= |\r?$)", re.MULTILINE)
+_BEGIN = re.compile(rb"^<<<<<<< [0-9a-f]{40,64}\r?$", re.MULTILINE)
+"""Where a conflict begins that git marked: the sides are commits."""
 
 
 def perform(run: Run, state: State, overlap: OverlapError, worker: Phase) -> Result:
     """The recorded resolution of this very conflict, or a new attempt at one, which may have failed."""
-    marked = _marked(run, overlap.tree, overlap.paths)
+    marked = _contents(run, overlap.tree, overlap.paths)
+    marked = {path: content for path, content in marked.items() if _BEGIN.search(content)}
     if plain := [path for path in overlap.paths if path not in marked]:
         what = f"{printable(plain[0])} was deleted or moved on one side, or is no text"
         return dataclasses.replace(trial.blank(run, worker, 0, state.base, overlap.tree), reason=what)
@@ -66,14 +70,28 @@ def _attempt(
         result = trial.carry_out(run, state, worker, result, folder, help)
     except (MissingError, TimeoutError) as error:
         result = dataclasses.replace(result, reason=str(error), final=True)
-    if result.status is Status.PASSED and (left := _marked(run, result.tree, overlap.paths)):
-        said = f"left conflict markers in {printable(left[0])}"
+    if result.status is Status.PASSED and (said := _unresolved(run, overlap, result.tree)):
         result = dataclasses.replace(result, status=Status.FAILED, reason=said)
     return dataclasses.replace(result, seconds=round(time.monotonic() - started, 3))
 
 
-def _marked(run: Run, tree: str, paths: Sequence[str]) -> list[str]:
-    """Those of the paths that have conflict markers in this tree."""
+def _unresolved(run: Run, overlap: OverlapError, tree: str) -> str:
+    """What is left to do in this tree; empty for nothing. What looks like a marker may be the file's own."""
+    before, after = (_contents(run, each, overlap.paths) for each in (overlap.tree, tree))
+    for path, content in before.items():
+        if path not in after:
+            return f"deleted {printable(path)}, which both sides have"
+        conflicts = len(_BEGIN.findall(content))
+        own, left = (Counter(_MARKER.findall(each)) for each in (content, after[path]))
+        for marker in own:
+            own[marker] -= conflicts
+        if left - own:
+            return f"left conflict markers in {printable(path)}"
+    return ""
+
+
+def _contents(run: Run, tree: str, paths: Sequence[str]) -> dict[str, bytes]:
+    """What those of the paths that are files of this tree have in it."""
     files = change.files(run.repo, run.repo.empty_tree, tree, tuple(map(git.literally, paths)))
     found = zip(files, runs.objects(run.repo, [file.oid for file in files]), strict=True)
-    return [file.path for file, there in found if there and _MARKER.search(there.content)]
+    return {file.path: there.content for file, there in found if there}

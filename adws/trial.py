@@ -121,8 +121,12 @@ def _help(run: Run, worker: Phase, before: Before, result: Result) -> Help:
     else:
         failed = before.unmended if result.repaired else None
     last, name = before.by(worker.role), worker.agent.name if worker.agent else ""
+    if failed and last and last.role and last.status is Status.FAILED:
+        failed = dataclasses.replace(failed, reason=last.reason)  # which says both
     # a session goes on only where the prompt says what became of its last changes
     session = last.agent if failed and last and last.agent.get("name") == name else {}
+    if session.get("resumed") and not session.get("turns"):
+        session = {}  # it is not there any more, as on another machine
     return Help(
         failed=failed,
         log=runs.last_log(run, failed) if failed else None,
@@ -138,7 +142,8 @@ def carry_out(run: Run, state: State, worker: Phase, result: Result, folder: Pat
     start = result.tree
     caps, said = budget.share(run, state, worker, folder)
     if said:
-        return _failed(result, said, final=True)
+        why = help.failed.reason if help.failed else ""
+        return _failed(result, why if why.endswith(said) else f"{why}; {said}".removeprefix("; "), final=True)
     help = dataclasses.replace(help, caps=caps, meter=budget.meter(run, worker, folder, caps))
     base = result.repaired or result.base
     with attempt.begin(run, state, worker, base, start, folder / "log", help) as work:

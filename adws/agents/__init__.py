@@ -48,7 +48,7 @@ def command(phase: Phase, command: Command, given: Given) -> list[str]:
         "out": str(given.out),
         "record": str(given.record),
     }
-    several = {"{limits}": _limits(phase, given.caps), "{resume}": _resume(phase, given.session)}
+    several = {"{limits}": _limits(phase, given.caps), "{resume}": resume(phase, given.session)}
     return [arg for part in command for arg in several.get(part, [fill(part, values)])]
 
 
@@ -61,7 +61,8 @@ def _limits(phase: Phase, caps: Caps) -> list[str]:
     ]
 
 
-def _resume(phase: Phase, session: str) -> list[str]:
+def resume(phase: Phase, session: str) -> list[str]:
+    """The arguments with which its agent goes on from that session; none where it cannot."""
     # it comes from the agent's output: it must be no option and no path
     if phase.agent is None or not _SESSION.fullmatch(session):
         return []

@@ -4,7 +4,9 @@ by some for ten minutes, and by one without end and without a word."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from adws.agents import verdict
@@ -12,15 +14,9 @@ from adws.agents.record import Reader, Record
 from adws.model import Agent
 
 _PIECE = 1 << 20
-"""Bytes per look; the rest waits for the next one."""
-
-
-def whole(agent: Agent, log: Path) -> Record:
-    """The record of an attempt that has ended; an empty one where there is no log."""
-    reader = Reader(agent.format)
-    with contextlib.suppress(OSError), log.open("rb") as lines:
-        reader.feed(lines)
-    return reader.record
+"""Bytes that are read at once."""
+_PIECES = 16
+"""As many of them per look; the rest waits for the next one."""
 
 
 class Follower:
@@ -35,18 +31,25 @@ class Follower:
 
     def hopeless(self) -> str:
         """Why it is no use to wait for it; empty as long as it may be."""
-        try:
-            with self.log.open("rb") as file:
-                # a log that was cut has become shorter; what it lost is not needed here
-                self.at = file.seek(min(self.at, file.seek(0, 2)))
-                piece = file.read(_PIECE)
-        except OSError:
-            return ""
-        self.at += len(piece)
-        *lines, self.part = (self.part + piece).split(b"\n")
-        record = self.reader.feed(lines)
+        with contextlib.suppress(OSError), self.log.open("rb") as file:
+            # a log that was cut has become shorter; what it lost is not needed here
+            self.at = file.seek(min(self.at, file.seek(0, 2)))
+            for piece in itertools.islice(iter(lambda: file.read(_PIECE), b""), _PIECES):
+                self.at += len(piece)
+                *lines, self.part = (self.part + piece).split(b"\n")
+                self.reader.feed(lines)
+        record = self.reader.record
+        passed = self.meter(record)
         return (
             verdict.refused(self.agent, record)
             or verdict.exhausted(self.agent, record, self.patience)
-            or self.meter(record)
+            or ("" if record.ended else passed)
         )
+
+    def whole(self) -> Record:
+        """The record of the attempt, which has ended; an empty one where there is no log."""
+        reader = Reader(self.agent.format)
+        with contextlib.suppress(OSError), self.log.open("rb") as lines:
+            reader.feed(lines)
+        # what was cut out of the log meanwhile was used all the same
+        return replace(reader.record, usage={**self.reader.record.usage, **reader.record.usage})

@@ -6,9 +6,10 @@ import re
 from datetime import datetime, timedelta, tzinfo
 
 _LIMIT = re.compile(
-    r"\b(usage|session|weekly|daily|[0-9]-hour|your) limit\b|\bout of (extra )?usage\b|\bquota\b", re.I
+    r"\b(usage|session|weekly|daily|[0-9]-hour|your) limit\b|\bout of (extra )?usage\b|\b(?<!disk )quota\b",
+    re.I,
 )
-_SAYS_NO = re.compile(r"\b(reached|exceeded|hit|out of|limit is)\b", re.I)
+_SAYS_NO = re.compile(r"\b(reached|exceeded|exhausted|hit|out of|limit is)\b", re.I)
 _EPOCH = re.compile(r"\b(?:limit reached\||resets?_at\W{1,3})([0-9]{10})\b", re.I)
 _IN = re.compile(r"\b(?:again|retry|retrying|resets?) (?:in|after) |\bretry-after\W{1,3}", re.I)
 _SPAN = re.compile(r"[ ,]*(?:and )?([0-9]+(?:\.[0-9]+)?) ?(ms|[dhms])?[a-z]*", re.I)

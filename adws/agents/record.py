@@ -44,10 +44,14 @@ class Record:
     """As told at the end; before that each message is one."""
     denials: Mapping[str, str] = field(default_factory=dict)
     """Tools that it was not allowed to use, or that failed it, by call."""
+    answered: bool = False
+    """In an event: its model answered, so that what was refused before is past."""
     retries: int = 0
     """Of requests to its model."""
+    vain: int = 0
+    """Those of them since its model last answered."""
     status: int = 0
-    """HTTP status of the last request that failed; 0 = none did."""
+    """HTTP status of the last request, if that failed; 0 = it did not."""
     delay: float = 0.0
     """Seconds for which the server asked to wait before the next request."""
     resets: float = 0.0
@@ -68,6 +72,7 @@ class Record:
     """Which of FORMATS it was read off; in one event none."""
 
     def __or__(self, later: Record) -> Record:
+        past = Record() if later.answered else self
         return Record(
             model=later.model or self.model,
             session=later.session or self.session,
@@ -76,9 +81,10 @@ class Record:
             turns=later.turns or self.turns,
             denials={**self.denials, **later.denials},
             retries=self.retries + later.retries,
-            status=later.status or self.status,
-            delay=later.delay or self.delay,
-            resets=later.resets or self.resets,
+            vain=past.vain + later.retries,
+            status=later.status or past.status,
+            delay=later.delay or past.delay,
+            resets=later.resets or past.resets,
             stopped=later.stopped or self.stopped,
             ended=self.ended if later.ended is None else later.ended,
             reason=later.reason if later.ended else self.reason,
@@ -150,6 +156,8 @@ class Record:
         }
 
 
+_NO_MODEL = "<synthetic>"
+"""Whose words Claude Code's own are, as when it tells of an error."""
 TOTAL = ""
 """The key of a sum in `Record.usage`."""
 Event = Mapping[str, Any]
@@ -167,13 +175,18 @@ def claude(event: Event) -> Record:
             return Record(retries=1, status=_number(event.get("error_status")), delay=delay)
         case "rate_limit_event", _:
             told = _map(event.get("rate_limit_info"))
-            return Record(resets=_number(told.get("resetsAt")) if told.get("status") == "rejected" else 0)
+            rejected = told.get("status") == "rejected"
+            return Record(resets=_number(told.get("resetsAt")) if rejected else 0, answered=not rejected)
         case "system", "permission_denied":
             return Record(denials={_text(event.get("tool_use_id")): _text(event.get("tool_name"))})
         case "assistant", _:
             usage = {_text(message.get("id")): _claude_usage(_map(message.get("usage")))}
             texts = [each.get("text") for each in _maps(message.get("content")) if each.get("type") == "text"]
-            return Record(text=_text(texts[-1]) if texts else "", usage=usage if message.get("usage") else {})
+            return Record(
+                text=_text(texts[-1]) if texts else "",
+                usage=usage if message.get("usage") else {},
+                answered=message.get("model") != _NO_MODEL,
+            )
         case "result", subtype:
             return _claude_result(event, _text(subtype), session)
     return Record()
@@ -184,6 +197,7 @@ def _claude_result(event: Event, subtype: str, session: str) -> Record:
     errors = event.get("errors")
     failed = bool(event.get("is_error")) or subtype.startswith("error")
     reason = said or (_text(errors[0]) if isinstance(errors, list) and errors else "") or subtype
+    reason = reason or "no reason told"
     cost = event.get("total_cost_usd")
     usage = _claude_usage(_map(event.get("usage")))
     models = {name: _map(each) for name, each in _map(event.get("modelUsage")).items()}
@@ -230,9 +244,11 @@ def codex(event: Event) -> Record:
         case "turn.started", _:
             return Record(ended=False)
         case "item.completed", "agent_message":
-            return Record(text=_text(item.get("text")))
+            return Record(text=_text(item.get("text")), answered=True)
         case "item.completed", "command_execution" | "file_change" | "mcp_tool_call" if _refused(item):
-            return Record(denials={_text(item.get("id")): _text(item.get("type"))})
+            return Record(denials={_text(item.get("id")): _text(item.get("type"))}, answered=True)
+        case "item.started" | "item.completed", kind if kind != "error":
+            return Record(answered=True)
         case "error", _:
             said = _text(event.get("message"))
             return Record(retries=int(said.startswith("Reconnecting")), status=_status(said))

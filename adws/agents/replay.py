@@ -23,9 +23,9 @@ from adws.errors import UserError
 ABOUT = "about.json"
 
 
-def name(phase: str, tree: str, prompt: str, io: Path) -> dict[str, str]:
+def name(phase: str, tree: str, prompt: bytes, io: Path) -> dict[str, str]:
     """By what a recording is found; `io` is the folder of this attempt, whose path is another each time."""
-    said = prompt.replace(str(io), "{io}").encode()
+    said = prompt.replace(os.fsencode(io), b"{io}")
     return {"phase": phase, "tree": tree, "prompt": hashlib.sha256(said).hexdigest()}
 
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
             raise UserError("usage: python -m adws.agents.replay FOLDER")
         out = Path(os.environ["ADW_OUT"])
         tree = git.text("rev-parse", "HEAD^{tree}", git_dir=_top() / ".git")
-        named = name(os.environ["ADW_PHASE"], tree, sys.stdin.read(), out.parent)
+        named = name(os.environ["ADW_PHASE"], tree, sys.stdin.buffer.read(), out.parent)
         return _play(_find(Path(argv[0]), named), out)
     except UserError as error:
         print(json.dumps({HEADER: "text", "missing": str(error)}), flush=True)

@@ -66,9 +66,9 @@ def for_good(record: Record) -> bool:
 
 def exhausted(agent: Agent, record: Record, patience: int) -> str:
     """Whether it has repeated more requests than it may, and goes on all the same."""
-    if record.ended or record.retries <= patience:
+    if record.ended or record.vain <= patience:
         return ""
-    return f"{agent.name} repeated {record.retries} requests in vain (HTTP {record.status})"
+    return f"{agent.name} repeated {record.vain} requests in vain (HTTP {record.status})"
 
 
 def again_at(record: Record, now: datetime) -> datetime | None:

@@ -123,3 +123,20 @@ def test_exit_1_after_a_good_result_is_told_as_that():
     agent = Agent(name="claude", run=(), format="claude")
     said = verdict.fault(agent, claude(INIT, RESULT), passed=False, stopped=False, idle=False)
     assert said == "though claude says that it is done"
+
+
+def test_what_was_refused_before_an_answer_is_past():
+    retry = {"type": "system", "subtype": "api_retry", "retry_delay_ms": 500, "error_status": 529}
+    answer = {"type": "assistant", "message": {"id": "m1", "content": [], "usage": USAGE}}
+    limited = {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "resetsAt": 1795788000}}
+    allowed = {"type": "rate_limit_event", "rate_limit_info": {"status": "allowed"}}
+    found = record.read("claude", lines(INIT, limited, allowed, retry, retry, answer, retry))
+    assert (found.retries, found.vain, found.status, found.resets) == (3, 1, 529, 0)
+    found |= record.claude(answer)
+    assert (found.retries, found.vain, found.status) == (3, 0, 0)
+    spoken = {"type": "assistant", "message": {"model": "<synthetic>", "content": []}}
+    assert record.read("claude", lines(retry, spoken)).status == 529
+    broken = {"type": "error", "message": "Reconnecting... 1/5 (unexpected status 503)"}
+    item = {"type": "item.completed", "item": {"type": "command_execution"}}
+    assert record.read("codex", lines(broken)).status == 503
+    assert record.read("codex", lines(broken, item)).status == 0

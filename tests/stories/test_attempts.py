@@ -282,7 +282,7 @@ def test_the_record_of_an_attempt_is_complete(project):
     assert told == {
         "name": "claude", "model": "claude-sonnet-5-5", "session": "s-1", "text": "Did it.", "turns": 2,
         "tokens_in": 0, "tokens_out": 0, "tokens_cached": 0, "cost": 0.25, "denials": [], "retries": 0,
-        "status": None, "reason": "", "slot": told["slot"], "thread": told["thread"],
+        "status": None, "reason": "", "slot": told["slot"], "thread": told["thread"], "resumed": False,
     }  # fmt: skip
     assert json.dumps(told)
 

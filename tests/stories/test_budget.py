@@ -58,9 +58,10 @@ def test_a_cap_is_kept_over_attempts_and_calls(project):
         project, used(400, 0.1) + "exit 1", "phases: {a: {prompt: p.md, retries: 5, max-tokens: 1000}}"
     )
     said = p.adws("sdlc", "ADW_ID=x", status=1)
-    assert "FAILED a: phase `a` has used its `max-tokens` of 1000; raise it to go on\n" in said
+    why = "FAILED a: exit 1; though claude says that it is done; phase `a` has used its `max-tokens` of 1000; raise it to go on\n"
+    assert why in said
     assert len(arguments(p)) == 3
-    p.adws("sdlc", "ADW_ID=x", status=1)
+    assert why in p.adws("sdlc", "ADW_ID=x", status=1)
     assert len(arguments(p)) == 3
     p.write("pipeline.yaml", (p.path / "pipeline.yaml").read_text().replace("1000", "2000"))
     agents.install(p, used(100, 0.1) + "echo a > a")
@@ -248,3 +249,15 @@ def test_caps_are_for_those_who_resolve_too(project):
     )
     said = p.adws("sdlc", "ADW_ID=x", status=3)
     assert "`max-cost` cannot be kept in phase `merge`: agent `tool` does not tell what it uses of it" in said
+
+
+def test_a_call_that_goes_on_from_no_session_counts_whole(project):
+    """The sums of an agent without `resume` are those of the one call."""
+    models = {"m": {"inputTokens": 400, "outputTokens": 0}}
+    p = with_agent(
+        project,
+        agents.done(total_cost_usd=0.5, modelUsage=models) + "exit 1",
+        "phases: {a: {prompt: p.md, retries: 5, max-cost: 1}}",
+    )
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    assert [each["agent"]["cost"] for each in agents.attempts(p, "a") if each["agent"]] == [0.5, 0.5]

@@ -357,3 +357,23 @@ def test_a_report_with_fewer_tests_is_found_by_verify(mended):
     assert "phase `test` passed, but does not run what ran before its repair: one" in p.adws(
         "verify", commit, status=1
     )
+
+
+def test_a_failure_further_on_is_another_one(project):
+    """Only times and processes are no difference: line 3 is not line 1."""
+    check = 'n=$(grep -n BAD code | head -1 | cut -d: -f1); [ -z "$n" ] || { echo "code:$n: BAD"; exit 1; }'
+    p = project(
+        f"agents: {{tool: {{run: [tool]}}}}\nphases:\n  test:\n    run: |\n      {check}\n"
+        "    repair: {prompt: prompts/repair.md, agent: tool, attempts: 3}\n",
+        code="BAD\nx\nBAD\n",
+    )
+    agents.install(p, "sed -i '0,/BAD/s//ok/' code", "tool")
+    p.adws("sdlc", "ADW_ID=x")
+    assert p.tree("adw/x")["code"] == "ok\nx\nok"
+
+
+def test_the_next_repair_is_told_why_the_last_one_was_refused(mended):
+    p = mended("[ $ADW_PHASE = test ]; echo x > $(date +%N)", "attempts: 2, writes: [code]")
+    p.adws("sdlc", "ADW_ID=x", status=1)
+    assert "outside its `writes`" not in agents.prompt(p, "test", 2)
+    assert "outside its `writes`" in agents.prompt(p, "test", 3)

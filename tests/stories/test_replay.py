@@ -36,7 +36,7 @@ FILES = {
 @pytest.fixture
 def recorded(project):
     """A project and the recordings of a run by an agent that is gone by now."""
-    p = project(PIPELINE, issue="# double is wrong\n", **FILES)
+    p = project(PIPELINE, issue="# double is wrong\r\n", **FILES)  # as a web page sends it
     program = agents.install(p, AGENT + agents.done())
     p.adws("sdlc", "ADW_ID=x", "AGENT=claude")
     program.unlink()

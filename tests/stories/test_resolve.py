@@ -69,6 +69,8 @@ def test_the_same_conflict_is_resolved_once(project):
     [
         ("true", "left conflict markers in f"),
         ("sed -i '/^>>>>>>>/d' f", "left conflict markers in f"),
+        ("sed -i '/^[<>]/d' f", "left conflict markers in f"),
+        ("rm f", "deleted f, which both sides have"),
         (RESOLVES + "echo more > g", "changed g, outside its `writes`"),
         (RESOLVES + "exit 3", "exit 3"),
     ],
