@@ -35,6 +35,7 @@ _GUARD = {
     # by default git syncs nothing on commit-tree or update-ref: a power cut would empty refs and objects
     "core.fsync": "committed,loose-object,reference",
     "gc.auto": "0",
+    "log.showSignature": "false",
     "maintenance.auto": "false",
     "protocol.ext.allow": "never",
     "submodule.recurse": "false",

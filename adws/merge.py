@@ -116,7 +116,7 @@ def _publish(run: Run, state: State, phases: Sequence[Phase], resolved: Sequence
             tip = branch.tip(run.repo, ref)
             merged = (
                 combine.onto(
-                    run.repo, name, _before(run, state, tip), runs.tree_of(run.repo, tip), tree, trees
+                    run.repo, name, before(run, state, tip), runs.tree_of(run.repo, tip), tree, trees
                 )
                 if tip
                 else tree
@@ -151,16 +151,14 @@ def _publish(run: Run, state: State, phases: Sequence[Phase], resolved: Sequence
     )
 
 
-def _before(run: Run, state: State, tip: str) -> str:
-    """The tree to compare with: what this run brought to the branch last time, or where it began."""
-    if state.merged:
-        status, _ = git.call(
-            "merge-base", "--is-ancestor", state.merged, tip, git_dir=run.repo.git_dir, ok=(0, 1)
-        )
-        if status == 0:
-            key = "--format=%(trailers:key=Adws-Tree,valueonly)"
-            return git.text("log", "-1", key, state.merged, git_dir=run.repo.git_dir).strip()
-    return state.base_tree
+def before(run: Run, state: State, tip: str) -> str:
+    """The tree to compare with: what this run brought to the branch last, by its history, or where it began.
+
+    Not what our own records say was made: it may not have come to the branch.
+    """
+    key = "--format=%(trailers:key=Adws-Tree,valueonly)"
+    asked = ("log", "-1", key, f"--grep=^Adws-Run: {run.id}$", tip, f"^{state.base}")
+    return git.text(*asked, git_dir=run.repo.git_dir).strip() or state.base_tree
 
 
 def _judge(run: Run, state: State, phases: Sequence[Phase], tree: str) -> None:

@@ -187,7 +187,5 @@ def _commit(
 
 def _expected(run: Run, state: State, parent: str, tree: str, resolved: Resolved) -> str:
     """The tree of a commit that brings the change onto `parent`, as `merge` makes it."""
-    key = "--format=%(trailers:key=Adws-Tree,valueonly)"
-    asked = ("log", "-1", key, f"--grep=^Adws-Run: {run.id}$", parent, f"^{state.base}")
-    before = git.text(*asked, git_dir=run.repo.git_dir).strip() or state.base_tree
+    before = merge.before(run, state, parent)
     return combine.onto(run.repo, "its branch", before, runs.tree_of(run.repo, parent), tree, resolved)

@@ -290,3 +290,17 @@ def test_a_git_that_is_killed_while_it_moves_a_checkout_is_no_obstacle(project, 
     assert not list((p.path / ".git").rglob("*.lock")) or all(
         "adws" in str(f) for f in (p.path / ".git").rglob("*.lock")
     )
+
+
+def test_what_a_refused_merge_had_made_is_not_taken_for_merged(project):
+    """The second change was made, and did not come to the branch; so the first is still what it goes on from."""
+    p = project('phases: {a: {run: "tail -1 $ADW_ISSUE > a"}}\nmerge: {into: main}')
+    (p.path.parent / "issue.md").write_text("# Do it\none\n")
+    p.doit("sdlc", "ADW_ID=x")
+    p.write("a", "in the way\n")
+    (p.path.parent / "issue.md").write_text("# Do it\ntwo\n")
+    assert "branch `main` was not moved" in p.doit("sdlc", "ADW_ID=x", status=1)
+    p.git("checkout", "a")
+    p.doit("sdlc", "ADW_ID=x")
+    assert p.tree("main")["a"] == "two"
+    p.adws("verify", "main")
