@@ -15,6 +15,9 @@ from adws.git import Repo
 from adws.model import Phase, Result, Status, closure
 from adws.runs import Run, State
 
+_PLAIN = (("core.attributesFile", "/dev/null"), ("merge.default", "text"))
+_NO_SYSTEM = {"GIT_ATTR_NOSYSTEM": "1"}
+"""The attributes and merge drivers of a machine could let a conflict pass, and would on this machine only."""
 Resolved = Mapping[str, str]
 """By the tree with the conflict, the tree that it was resolved to."""
 
@@ -100,7 +103,9 @@ def _three_way(repo: Repo, before: str, ours: str, theirs: str, resolved: Resolv
     root = runs.join(repo, before)
     sides = [runs.join(repo, tree, [root]) for tree in (ours, theirs)]
     options = ("--write-tree", "-z", "--name-only", "--no-messages")
-    status, out = git.call("merge-tree", *options, *sides, git_dir=repo.git_dir, ok=(0, 1))
+    status, out = git.call(
+        "merge-tree", *options, *sides, git_dir=repo.git_dir, env=_NO_SYSTEM, config=_PLAIN, ok=(0, 1)
+    )
     tree, *paths = out.decode(errors="surrogateescape").rstrip("\0").split("\0")
     if not tree:
         raise git.GitError("merge-tree", status, "")  # it ends with 1 as well where a commit is not there

@@ -304,3 +304,15 @@ def test_what_a_refused_merge_had_made_is_not_taken_for_merged(project):
     p.doit("sdlc", "ADW_ID=x")
     assert p.tree("main")["a"] == "two"
     p.adws("verify", "main")
+
+
+def test_the_attributes_and_drivers_of_a_machine_resolve_no_conflict(project):
+    p = project("phases: {a: {run: echo a > f}, b: {run: echo b > f}}", f="one\n")
+    attributes = p.path.parent / "home/.config/git/attributes"
+    attributes.parent.mkdir(parents=True)
+    attributes.write_text("* merge=union\n")
+    p.git("config", "merge.default", "evil")
+    p.git("config", "merge.evil.driver", f"touch {p.path.parent}/PWNED; true")
+    said = p.doit("sdlc", "ADW_ID=x", status=1, XDG_CONFIG_HOME=str(attributes.parent.parent))
+    assert "phases `a` and `b` both changed f" in said
+    assert not (p.path.parent / "PWNED").exists()
