@@ -35,7 +35,7 @@ def lost(out: Path, before: Path, reports: Iterable[str], *, unrun: bool = False
     for name in reports:
         try:
             then, now = (ElementTree.parse(folder / name).getroot() for folder in (before, out))  # noqa: S314
-        except (OSError, ElementTree.ParseError):
+        except (OSError, ElementTree.ParseError, ValueError, LookupError):
             if unrun:
                 continue
             return f"has nothing to be compared with: its `baseline` left no readable {name}"
@@ -83,7 +83,7 @@ def _fault(out: Path, name: str, since: float) -> str:
         counted = sum(
             int(e.get(k) or 0) for e in root.iter() if e.tag in _SUITES for k in ("failures", "errors")
         )
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last for an encoding
         return f"left a test report that cannot be read: {name}: {error}"
     # all of them, wherever they stand: Node's reporter puts some directly under the root
     cases = list(root.iter("testcase"))

@@ -152,8 +152,8 @@ def run(*args: str, git_dir: Path, env: Mapping[str, str] | None = None, stdin: 
 
 
 def text(*args: str, git_dir: Path, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> str:
-    """The same as text without the last newline, for object ids."""
-    return run(*args, git_dir=git_dir, env=env, stdin=stdin).decode().rstrip("\n")
+    """The same as text without the last newline; a name in it that is not UTF-8 has its bytes spelled out."""
+    return run(*args, git_dir=git_dir, env=env, stdin=stdin).decode(errors="backslashreplace").rstrip("\n")
 
 
 def fast_forward(checkout: Path, commit: str, lock: int) -> None:

@@ -70,17 +70,19 @@ def _changed(repo: Repo, seal: Seal) -> str:
 def _files(repo: Repo, hooks: str | None) -> Iterator[tuple[str, str]]:
     folder = (repo.root / Path(hooks).expanduser()) if hooks else repo.git_dir / "hooks"
     for path in (*(repo.git_dir / name for name in _WATCHED), *folder.glob("*")):
-        if path.is_file():
+        if path.is_symlink() and not path.exists():
+            yield str(path), f"leads to {path.readlink()}"  # where a program may be put later
+        elif path.is_file():
             runs = path.stat().st_mode & 0o111 > 0
             yield str(path), hashlib.sha256(path.read_bytes()).hexdigest() + " executable" * runs
 
 
 def _refs(repo: Repo) -> Iterator[tuple[str, str]]:
     shape = "--format=%(refname) %(objectname) %(HEAD)"
-    lines = git.text("for-each-ref", shape, "refs/heads", "refs/stash", git_dir=repo.git_dir).splitlines()
-    for ref, oid, *head in (line.split() for line in lines):
+    lines = git.text("for-each-ref", shape, "refs/heads", "refs/stash", git_dir=repo.git_dir).split("\n")
+    for ref, oid, head in (line.split(" ", 2) for line in lines if line):
         yield ref, oid
-        if head:
+        if head == "*":
             yield "HEAD", ref
 
 

@@ -86,6 +86,10 @@ NO_EVIDENCE = [
     ("true", "left no test report: junit.xml is not in ADW_OUT"),
     ("echo '<testsu' > $ADW_OUT/junit.xml", "left a test report that cannot be read: junit.xml"),
     ("echo > $ADW_OUT/junit.xml", "left a test report that cannot be read: junit.xml"),
+    (
+        'echo \'<?xml version="1.0" encoding="foobar"?><testsuite/>\' > $ADW_OUT/junit.xml',
+        "left a test report that cannot be read: junit.xml",
+    ),
     (report(""), "ran no test: junit.xml shows none"),
     (report('<testcase name="t"><skipped/></testcase>'), "ran no test: all 1 in junit.xml are skipped"),
     (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,16 @@ def test_without_git_lfs_one_line_says_so_before_anything_runs(with_lfs, tmp_pat
     said = p.doit("sdlc", "ADW_ID=x", status=3, PATH=str(tools))
     assert said == f"{p.path} keeps files in Git LFS, and git-lfs is not there; install it: git-lfs.com\n"
     assert p.git("for-each-ref", "refs/adws/") == ""
+
+
+@pytest.mark.parametrize("branch", [b"caf\xe9", "a\u2028b".encode()])
+def test_names_that_are_no_text_are_names(project, branch: bytes):
+    p = project(
+        "phases: {a: {run: 'echo a > a; mkdir gen; echo x > gen/$(printf \"caf\\\\351\")', inputs: ['**'], outputs: gen/**}}"
+    )
+    (p.path / "no").write_text("text")
+    (p.path / "no").rename(p.path / os.fsdecode(b"caf\xe9.txt"))
+    p.commit("second")
+    subprocess.run([b"git", b"branch", branch], cwd=p.path, env=p.env, check=True)
+    p.doit("sdlc", "ADW_ID=x")
+    assert p.git("show", "adw/x:a") == "a"

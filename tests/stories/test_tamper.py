@@ -24,6 +24,7 @@ TAMPERED = "the repository was tampered with: "
             "echo evil > $REPO/.git/hooks/pre-push; chmod +x $REPO/.git/hooks/pre-push",
             "/.git/hooks/pre-push` in ",
         ),
+        ("ln -s /tmp/adws-nowhere $REPO/.git/hooks/pre-push", "/.git/hooks/pre-push` in "),
         ("mkdir -p $REPO/.git/info; echo hello > $REPO/.git/info/attributes", "/.git/info/attributes` in "),
         ("git -C $REPO branch -f old HEAD^", "refs/heads/old"),
         ("git -C $REPO branch new", "refs/heads/new"),
