@@ -218,8 +218,10 @@ class Attempt:
         tree = checkout.capture(self.place.checkout, apart=self.apart)
         changed = [file.path for file in change.files(self.run.repo, self.base_tree, tree)]
         rule = "it may only make what git ignores or `keep` names"
+        if not changed:
+            return ""
         what = secrets.redact_text(change.some(changed), secrets.together(self.hide.values()))
-        return f"`setup` changed {what}; {rule}" if changed else ""
+        return f"`setup` changed {what}; {rule}"
 
     def _boxed(self, argv: list[str], env: dict[str, str]) -> tuple[list[str], dict[str, str]]:
         place, phase = self.place, self.phase
