@@ -20,15 +20,14 @@ from adws.runs import Run, State
 from adws.trial import Before
 
 _MARKER = re.compile(rb"^(<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)(?= |\r?$)", re.MULTILINE)
-_BEGIN = re.compile(rb"^<<<<<<< [0-9a-f]{40,64}\r?$", re.MULTILINE)
-"""Where a conflict begins that git marked: the sides are commits."""
+_BEGIN = re.compile(rb"^<<<<<<< [0-9a-f]{40,64}(:.*)?\r?$", re.MULTILINE)
+"""Where a conflict begins that git marked: the sides are commits, with a path where it differs."""
 
 
 def perform(run: Run, state: State, overlap: OverlapError, worker: Phase) -> Result:
     """The recorded resolution of this very conflict, or a new attempt at one, which may have failed."""
-    marked = _contents(run, overlap.tree, overlap.paths)
-    marked = {path: content for path, content in marked.items() if _BEGIN.search(content)}
-    if plain := [path for path in overlap.paths if path not in marked]:
+    contents = _contents(run, overlap.tree, overlap.paths)
+    if plain := [path for path in overlap.paths if not _BEGIN.search(contents.get(path, b""))]:
         what = f"{printable(plain[0])} was deleted or moved on one side, or is no text"
         return dataclasses.replace(trial.blank(run, worker, 0, state.base, overlap.tree), reason=what)
     key = _key(state, worker, overlap)
@@ -81,11 +80,11 @@ def _unresolved(run: Run, overlap: OverlapError, tree: str) -> str:
     for path, content in before.items():
         if path not in after:
             return f"deleted {printable(path)}, which both sides have"
-        conflicts = len(_BEGIN.findall(content))
-        own, left = (Counter(_MARKER.findall(each)) for each in (content, after[path]))
-        for marker in own:
-            own[marker] -= conflicts
-        if left - own:
+        # three lines for each conflict are git's, the others the file's own
+        begun = len(_BEGIN.findall(content))
+        set_by_git = Counter(dict.fromkeys((b"<<<<<<<", b"=======", b">>>>>>>"), begun))
+        there, left = (Counter(_MARKER.findall(each)) for each in (content, after[path]))
+        if left - (there - set_by_git):
             return f"left conflict markers in {printable(path)}"
     return ""
 

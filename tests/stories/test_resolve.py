@@ -193,3 +193,31 @@ def test_a_usage_limit_of_who_resolves_parks_the_run(project):
     agents.install(p, agents.say(told, result) + "exit 1", "tool")
     said = p.adws("sdlc", "ADW_ID=x", status=4)
     assert "merge: waiting: phases `a` and `b` both changed f" in said
+
+
+MARKS = "======= of the file itself\n<<<<<<< too\n||||||| too\n"
+
+
+@pytest.mark.parametrize(
+    ("resolves", "said"),
+    [
+        ("sed -i -E '/^(<<<<<<<|>>>>>>>) [0-9a-f]{40}|^=======$/d' $(git ls-files 'f*')", ""),
+        ("sed -i -E '/^(<<<<<<<|>>>>>>>) [0-9a-f]{40}/d' $(git ls-files 'f*')", "left conflict markers in "),
+    ],
+)
+@pytest.mark.parametrize("moved", ["", "git mv f f2; "], ids=["there", "moved"])
+def test_lines_of_the_file_that_look_like_markers_are_its_own(project, resolves: str, said: str, moved: str):
+    text = MARKS + "".join(f"line {number}\n" for number in range(20))
+    edit = "sed -i 's/line 10/{}/' f*"
+    p = project(
+        "agents: {tool: {run: [tool]}}\n"
+        "merge: {resolve: {prompt: prompts/resolve.md, agent: tool}}\n"
+        f"phases: {{a: {{run: {json.dumps(moved + edit.format('a'))}}}, b: {{run: {json.dumps(edit.format('b'))}}}}}",
+        f=text,
+    )
+    agents.install(p, resolves, "tool")
+    seen = p.adws("sdlc", "ADW_ID=x", status=1 if said else 0)
+    assert said in seen
+    if not said:
+        made = p.tree("adw/x")["f2" if moved else "f"]
+        assert sorted(made.splitlines()) == sorted([*text.replace("line 10\n", "a\nb\n").splitlines()])
