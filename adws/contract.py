@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,20 +46,24 @@ def hand_over(run: Run, state: State, phase: Phase, place: Workspace, told: Mapp
         values = {
             "adw_id": run.id,
             "phase": phase.name,
-            # whoever knows the id, as of CI, could close the tag that the issue stands in
-            "issue": state.issue.decode(errors="replace").replace(f"</issue-{run.id}", f"<\\/issue-{run.id}"),
+            "issue": _fenced(run, state.issue.decode(errors="replace")),
             "needs": "\n".join(
                 f"- {name}: {about['status']}, artifacts in {about['out']}"
                 for name, about in upstream.items()
             ),
             "out": str(place.out),
             **dict.fromkeys(("failure", "failed", "paths"), ""),
-            **told,
+            **{name: _fenced(run, said) for name, said in told.items()},
         }
         text = agents.render(phase, values)
         if told and not phase.role:
             text += agents.fill(_RETRY.read_text(encoding="utf-8"), values)
         (place.io / "prompt.md").write_text(text, encoding="utf-8", errors="replace")
+
+
+def _fenced(run: Run, said: str) -> str:
+    """The text without the end of a tag of the prompts, which whoever knows the run's id could write."""
+    return re.sub(rf"</(?=[a-z]+-{run.id}\b)", r"<\\/", said)
 
 
 def environment(run: Run, phase: Phase, place: Workspace, base: str) -> dict[str, str]:

@@ -121,7 +121,7 @@ def _help(run: Run, worker: Phase, before: Before, result: Result) -> Help:
     else:
         failed = before.unmended if result.repaired else None
     last, name = before.by(worker.role), worker.agent.name if worker.agent else ""
-    if failed and last and last.role and last.status is Status.FAILED:
+    if failed and last and last.role and last.status is Status.FAILED and last.attempt > failed.attempt:
         failed = dataclasses.replace(failed, reason=last.reason)  # which says both
     # a session goes on only where the prompt says what became of its last changes
     session = last.agent if failed and last and last.agent.get("name") == name else {}
