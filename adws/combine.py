@@ -6,6 +6,7 @@ the order in which phases finished nor on the history of their hidden commits.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -15,9 +16,9 @@ from adws.git import Repo
 from adws.model import Phase, Result, Status, closure
 from adws.runs import Run, State
 
-_PLAIN = (("core.attributesFile", "/dev/null"), ("merge.default", "text"))
 _NO_SYSTEM = {"GIT_ATTR_NOSYSTEM": "1"}
-"""The attributes and merge drivers of a machine could let a conflict pass, and would on this machine only."""
+_NO_USER = (("core.attributesFile", os.devnull),)
+"""The attributes of a machine and of its user could let a conflict pass, and would there only."""
 Resolved = Mapping[str, str]
 """By the tree with the conflict, the tree that it was resolved to."""
 
@@ -104,7 +105,7 @@ def _three_way(repo: Repo, before: str, ours: str, theirs: str, resolved: Resolv
     sides = [runs.join(repo, tree, [root]) for tree in (ours, theirs)]
     options = ("--write-tree", "-z", "--name-only", "--no-messages")
     status, out = git.call(
-        "merge-tree", *options, *sides, git_dir=repo.git_dir, env=_NO_SYSTEM, config=_PLAIN, ok=(0, 1)
+        "merge-tree", *options, *sides, git_dir=repo.git_dir, env=_NO_SYSTEM, config=_NO_USER, ok=(0, 1)
     )
     tree, *paths = out.decode(errors="surrogateescape").rstrip("\0").split("\0")
     if not tree:

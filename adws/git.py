@@ -43,6 +43,7 @@ _GUARD = {
     "merge.renames": "true",
     "merge.directoryRenames": "conflict",
     "merge.renameLimit": "7000",
+    "merge.default": "text",
     "diff.algorithm": "histogram",
 }
 _CHECKOUT_KEYS = (
@@ -152,8 +153,8 @@ def run(*args: str, git_dir: Path, env: Mapping[str, str] | None = None, stdin: 
 
 
 def text(*args: str, git_dir: Path, env: Mapping[str, str] | None = None, stdin: bytes = b"") -> str:
-    """The same as text without the last newline; a name in it that is not UTF-8 has its bytes spelled out."""
-    return run(*args, git_dir=git_dir, env=env, stdin=stdin).decode(errors="backslashreplace").rstrip("\n")
+    """The same as text without the last newline; names in it can be asked for again, whatever their bytes."""
+    return os.fsdecode(run(*args, git_dir=git_dir, env=env, stdin=stdin)).rstrip("\n")
 
 
 def fast_forward(checkout: Path, commit: str, lock: int) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adws import git
+from adws.errors import printable
 from adws.git import Repo
 from adws.model import Pairs
 
@@ -49,6 +50,7 @@ def take(repo: Repo) -> Seal:
 def broken(repo: Repo, seal: Seal) -> str:
     """What was changed that only the user may change, in their words; empty when nothing was."""
     what = _changed(repo, seal)
+    what = printable(what)
     return f"the repository was tampered with: {what}; put that right, then start again" if what else ""
 
 

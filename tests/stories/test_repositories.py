@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stories.test_resume import start
+from tests.zoo import wait_until
+
 ALLOW = ("-c", "protocol.file.allow=always")
 
 
@@ -137,3 +140,19 @@ def test_names_that_are_no_text_are_names(project, branch: bytes):
     subprocess.run([b"git", b"branch", branch], cwd=p.path, env=p.env, check=True)
     p.doit("sdlc", "ADW_ID=x")
     assert p.git("show", "adw/x:a") == "a"
+
+
+def test_the_user_may_move_a_branch_whose_name_is_no_text(project):
+    p = project(
+        "phases: {a: {run: 'echo a > a; touch $HOME/begun; until test -e $HOME/moved; do sleep 0.05; done'}}"
+    )
+    branch = os.fsdecode(b"caf\xe9")
+    p.git("branch", branch)
+    run = start(p)
+    wait_until((p.path.parent / "home/begun").exists)
+    p.git("checkout", "--quiet", branch)
+    p.write("mine", "mine\n")
+    p.commit("mine")
+    (p.path.parent / "home/moved").touch()
+    said = run.communicate(timeout=60)[0]
+    assert run.returncode == 0, said
