@@ -33,7 +33,7 @@ from adws import (
 from adws.agents import follow, verdict
 from adws.agents.record import Record, Usage
 from adws.errors import told
-from adws.model import Agent, Caps, Command, Phase, Result
+from adws.model import Caps, Command, Phase, Result
 from adws.process import Outcome, Reason
 from adws.runs import Run, State
 from adws.workspace import Workspace
@@ -81,8 +81,6 @@ class Attempt:
     apart: list[str] = field(default_factory=list)
     """Paths in the checkout that are not its change."""
     furnished: bool = False
-    follower: follow.Follower | None = None
-    """Reads what its agent prints."""
     outcome: Outcome | None = None
     """How its command ended, once it has."""
 
@@ -119,10 +117,10 @@ class Attempt:
 
     def told(self, changed: bool) -> tuple[dict[str, Any], str]:
         """What its agent told of itself, as fields of a Result; what else speaks against it."""
-        agent, outcome = self.phase.agent, self.outcome
-        if agent is None or outcome is None or outcome.reason is Reason.COULD_NOT_START:
+        agent, outcome, follower = self.phase.agent, self.outcome, self._follower
+        if not (agent and outcome and follower) or outcome.reason is Reason.COULD_NOT_START:
             return {}, ""
-        whole = self._follower(agent).whole()
+        whole = follower.whole()
         found = whole.after(self._thread)
         self.help.meter(found)
         credits = verdict.credits(agent, self.phase.model, found)
@@ -248,14 +246,15 @@ class Attempt:
             session=self._session,
         )
 
-    def _follower(self, agent: Agent) -> follow.Follower:
-        """The one of this attempt, which knows also what is cut out of a long log."""
+    @cached_property
+    def _follower(self) -> follow.Follower | None:
+        """Reads what its agent prints, also what is cut out of a long log later."""
 
         def meter(record: Record) -> str:
             return self.help.meter(record.after(self._thread))
 
-        self.follower = self.follower or follow.Follower(agent, self.log, self.help.patience, meter)
-        return self.follower
+        agent = self.phase.agent
+        return follow.Follower(agent, self.log, self.help.patience, meter) if agent else None
 
     def call(self, command: Command, suffix: str, stdin: Path | None = None) -> Outcome:
         """Run one of its commands under the supervisor."""
@@ -269,6 +268,7 @@ class Attempt:
         argv = agents.command(phase, command, self._given)
         env = contract.environment(self.run, phase, place, self.base)
         log = self.log.with_name(self.log.name + suffix)
+        follower = self._follower if agent and command is agent.run else None
         boxed = self.run.sandbox(phase) == "bwrap"
         if boxed:
             argv, env = self._boxed(argv, env)
@@ -279,7 +279,7 @@ class Attempt:
             log=log,
             timeout=min(phase.timeout, left),
             idle=phase.idle_timeout,
-            watch=self._follower(agent).hopeless if agent and command is agent.run else None,
+            watch=follower.hopeless if follower else None,
             stdin=stdin,
             keep=place.locks,
             hide=secrets.together(self.hide.values()),

@@ -121,10 +121,15 @@ def project(tmp_path: Path) -> Callable[..., Project]:
     return maker(tmp_path)
 
 
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this test starts is not measured, also where the tests themselves run under coverage."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture(autouse=True)
 def _not_measured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a test with variants, the first goes through the lines of all."""
     variants = getattr(request.node, "callspec", None)
     if request.path.parent.name in REPEATED or (variants and any(variants.indices.values())):
-        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
-            monkeypatch.delenv(name)
+        unmeasured(monkeypatch)

@@ -197,7 +197,6 @@ def _claude_result(event: Event, subtype: str, session: str) -> Record:
     errors = event.get("errors")
     failed = bool(event.get("is_error")) or subtype.startswith("error")
     reason = said or (_text(errors[0]) if isinstance(errors, list) and errors else "") or subtype
-    reason = reason or "no reason told"
     cost = event.get("total_cost_usd")
     usage = _claude_usage(_map(event.get("usage")))
     models = {name: _map(each) for name, each in _map(event.get("modelUsage")).items()}
@@ -221,7 +220,7 @@ def _claude_result(event: Event, subtype: str, session: str) -> Record:
         status=_number(event.get("api_error_status")),
         stopped=odd if odd in ("max_tokens", "refusal") else "",
         ended=True,
-        reason=reason if failed else "",
+        reason=(reason or "no reason told") if failed else "",
     )
 
 

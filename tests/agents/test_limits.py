@@ -26,7 +26,7 @@ NOW = datetime(2026, 11, 27, 14, 30, tzinfo=timezone(timedelta(hours=1)))
         ("You've hit your usage limit. Try again at 3:51 PM.", "2026-11-27T15:51:00+01:00"),
         ("You've hit your usage limit. Please try again at Nov 29th, 2026 12:55 AM.", "2026-11-29T00:55:00+01:00"),
         ("hit your usage limit. Upgrade or try again in 2 days 17 hours 14 minutes.", "2026-11-30T07:44:00+01:00"),
-        ("You have exhausted your capacity. Your quota will reset after 3h12m.", "2026-11-27T17:42:00+01:00"),
+        ("Your quota will reset after 3h12m.", "2026-11-27T17:42:00+01:00"),
         ("Quota exceeded. Please retry in 2s.. Retrying after 5872ms...", "2026-11-27T14:30:02+01:00"),
         ("Rate limit reached. Please try again in 1.5s. Visit", "2026-11-27T14:30:01.500000+01:00"),
         ("429 Too Many Requests; retry-after: 30", "2026-11-27T14:30:30+01:00"),

@@ -125,6 +125,11 @@ def test_exit_1_after_a_good_result_is_told_as_that():
     assert said == "though claude says that it is done"
 
 
+def test_a_failure_without_a_word_is_a_failure():
+    found = claude(INIT, {"type": "result", "is_error": True})
+    assert (found.ended, found.reason) == (True, "no reason told")
+
+
 def test_what_was_refused_before_an_answer_is_past():
     retry = {"type": "system", "subtype": "api_retry", "retry_delay_ms": 500, "error_status": 529}
     answer = {"type": "assistant", "message": {"id": "m1", "content": [], "usage": USAGE}}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from adws.builtin.__main__ import main
+from tests.conftest import unmeasured
 
 CLEAN = {
     **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "t"),
@@ -67,6 +68,5 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
 
 @pytest.fixture
 def own_coverage(monkeypatch):
-    """Coverage that a test measures is its own, also where the tests themselves run under coverage."""
-    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
-        monkeypatch.delenv(name)
+    """Coverage that a test measures is its own."""
+    unmeasured(monkeypatch)

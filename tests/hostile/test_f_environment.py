@@ -545,9 +545,8 @@ def test_f169_ctrl_c_at_any_time_at_the_start(project: Make):
         time.sleep(0.06 + tenths * 0.04)
         running.send_signal(signal.SIGINT)
         said, _ = running.communicate(timeout=60)
-        not_yet_ours = (
-            running.returncode == 1 and "init_import_site" in said
-        )  # Python's own word for its own start
+        # Python's own word for its own start
+        not_yet_ours = running.returncode == 1 and "init_import_site" in said
         assert not_yet_ours or running.returncode in (0, 130, -2), said
         assert running.returncode != 130 or "Traceback" not in said
     assert theirs(p) == before

@@ -581,12 +581,13 @@ main()
         (["REPO=.."], "{path}/.. is not in a git repository; change into one, or make one: git init"),
     ],
 )
-def test_a_bad_call_is_one_line_and_removes_nothing(once, tmp_path, args, said):
-    p = once.copy(tmp_path)
-    before = records(p), folders(p)
+def test_a_bad_call_is_one_line_and_removes_nothing(once, args, said):
+    p = once
+    before = records(p), slots(p)
+    assert before[1] == ["0"]
     said = said.replace("{path}/..", str(p.path.parent)).replace("{path}", str(p.path))
     assert p.adws("clean", *args, status=3) == f"{said}\n"
-    assert (records(p), folders(p)) == before
+    assert (records(p), slots(p)) == before
 
 
 def test_help_is_found_every_way(user):
