@@ -123,7 +123,8 @@ def test_its_turns_are_capped_by_itself(claude):
 def test_its_cost_is_capped_by_itself(claude):
     p = claude(Model(lambda *_: [shell("echo again")]), **{"max-cost": 0.01, "retries": 5})
     said = p.adws("scout", "ADW_ID=x", status=1)
-    assert "FAILED scout: phase `scout` has used its `max-cost` of 0.01; raise it to go on\n" in said
+    assert "FAILED scout: exit 1; claude says: Reached maximum budget ($0.01)" in said
+    assert "; phase `scout` has used its `max-cost` of 0.01; raise it to go on\n" in said
     assert "Reached maximum budget ($0.01)" in p.log("x", "scout")
 
 
